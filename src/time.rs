@@ -1,0 +1,162 @@
+//! Civil time and seconds since 1970, in UTC, in the forms that FTP uses. Pure: reads no clock.
+//!
+//! The calendar is Howard Hinnant's `days_from_civil`, exact for every year that fits.
+
+use std::fmt;
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const DAY_SECONDS: i64 = 86_400;
+/// `ls` shows the clock of files younger than half a Gregorian year, and the year of the others.
+const HALF_YEAR_SECONDS: i64 = 31_556_952 / 2;
+
+/// A date and a time of day in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CivilTime {
+    pub year: i64,
+    pub month: u8,
+    pub day: u8,
+    pub hour: u8,
+    pub minute: u8,
+    pub second: u8,
+}
+
+impl CivilTime {
+    /// The civil time `seconds` after 1970-01-01T00:00:00Z; before it for negative ones.
+    pub fn from_unix(seconds: i64) -> CivilTime {
+        let clock = seconds.rem_euclid(DAY_SECONDS);
+        let days = seconds.div_euclid(DAY_SECONDS) + 719_468;
+        let era = days.div_euclid(146_097);
+        let day_of_era = days.rem_euclid(146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        CivilTime {
+            year: year_of_era + era * 400 + i64::from(month <= 2),
+            month: month as u8,
+            day: (day_of_year - (153 * shifted + 2) / 5 + 1) as u8,
+            hour: (clock / 3600) as u8,
+            minute: (clock / 60 % 60) as u8,
+            second: (clock % 60) as u8,
+        }
+    }
+
+    /// The seconds since 1970, or nothing where there is no such date or time. A leap second (60) counts as the
+    /// second after it.
+    pub fn to_unix(self) -> Option<i64> {
+        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let month_days = match self.month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 => 28 + u8::from(leap),
+            _ => return None,
+        };
+        if self.day == 0 || self.day > month_days || self.hour > 23 || self.minute > 59 || self.second > 60 {
+            return None;
+        }
+        let year = self.year - i64::from(self.month <= 2);
+        let era = year.div_euclid(400);
+        let year_of_era = year.rem_euclid(400);
+        let month = i64::from(self.month);
+        let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(self.day) - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        let days = era * 146_097 + day_of_era - 719_468;
+        Some(days * DAY_SECONDS + i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second))
+    }
+}
+
+/// RFC 3659 section 2.3: `time-val = 14DIGIT`, in UTC; a year beyond 9999 or before 0 is shown as the nearest.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeVal(pub i64);
+
+impl fmt::Display for TimeVal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = CivilTime::from_unix(self.0.clamp(-62_167_219_200, 253_402_300_799));
+        write!(f, "{:04}{:02}{:02}{:02}{:02}{:02}", t.year, t.month, t.day, t.hour, t.minute, t.second)
+    }
+}
+
+/// The date of a LIST line, as `ls -l` has it: `Jan  2 03:04` within half a year of `now`, else `Jan  2  2006`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListTime {
+    pub modified: i64,
+    pub now: i64,
+}
+
+impl fmt::Display for ListTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = CivilTime::from_unix(self.modified);
+        let month = MONTHS[usize::from(t.month - 1)];
+        let age = self.now.saturating_sub(self.modified);
+        if (-3600..HALF_YEAR_SECONDS).contains(&age) {
+            write!(f, "{month} {:>2} {:02}:{:02}", t.day, t.hour, t.minute)
+        } else {
+            write!(f, "{month} {:>2}  {:4}", t.day, t.year)
+        }
+    }
+}
+
+/// The date of an xferlog line, ctime(3)'s form: `Thu Jan  1 00:00:00 1970`.
+#[derive(Clone, Copy, Debug)]
+pub struct LogTime(pub i64);
+
+impl fmt::Display for LogTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = CivilTime::from_unix(self.0);
+        let weekday = WEEKDAYS[self.0.div_euclid(DAY_SECONDS).rem_euclid(7) as usize];
+        let month = MONTHS[usize::from(t.month - 1)];
+        write!(f, "{weekday} {month} {:>2} {:02}:{:02}:{:02} {}", t.day, t.hour, t.minute, t.second, t.year)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn civil_time_round_trips() {
+        for (seconds, shown) in [
+            (0, "19700101000000"),
+            (-1, "19691231235959"),
+            (951_782_400, "20000229000000"),
+            (1_767_323_045, "20260102030405"),
+            (253_402_300_799, "99991231235959"),
+        ] {
+            assert_eq!(TimeVal(seconds).to_string(), shown);
+            assert_eq!(CivilTime::from_unix(seconds).to_unix(), Some(seconds));
+        }
+        let mut seconds = -70_000_000_000;
+        while seconds < 70_000_000_000 {
+            assert_eq!(CivilTime::from_unix(seconds).to_unix(), Some(seconds));
+            seconds += 86_399 * 7;
+        }
+        assert_eq!(TimeVal(i64::MAX).to_string(), "99991231235959");
+    }
+
+    #[test]
+    fn dates_that_are_none() {
+        let right = CivilTime { year: 2024, month: 2, day: 29, hour: 23, minute: 59, second: 60 };
+        assert!(right.to_unix().is_some());
+        let wrong = [
+            CivilTime { year: 2023, ..right },
+            CivilTime { month: 13, ..right },
+            CivilTime { month: 0, ..right },
+            CivilTime { day: 0, ..right },
+            CivilTime { hour: 24, ..right },
+            CivilTime { minute: 60, ..right },
+            CivilTime { second: 61, ..right },
+        ];
+        assert!(wrong.iter().all(|time| time.to_unix().is_none()));
+    }
+
+    #[test]
+    fn list_and_log_dates() {
+        let now = 1_767_323_045;
+        assert_eq!(ListTime { modified: now, now }.to_string(), "Jan  2 03:04");
+        assert_eq!(ListTime { modified: 951_782_400, now }.to_string(), "Feb 29  2000");
+        assert_eq!(ListTime { modified: now + 86_400, now }.to_string(), "Jan  3  2026");
+        assert_eq!(LogTime(0).to_string(), "Thu Jan  1 00:00:00 1970");
+        assert_eq!(LogTime(now).to_string(), "Fri Jan  2 03:04:05 2026");
+    }
+}
