@@ -1,0 +1,70 @@
+//! Every bound in the program: the unit is in its name, the reason in its comment.
+//!
+//! What an operator may want to change is an option (`options`); what is here protects the server from its peers
+//! and from itself, and is the same everywhere.
+
+use std::time::Duration;
+
+/// One command line, without its end: a pathname of 4,095 octets (Linux's PATH_MAX) with its verb fits.
+pub const LINE_OCTETS_MAX: usize = 5_120;
+/// Octets read from a control connection in one turn: many commands of a client that pipelines, and no more.
+pub const READ_OCTETS_PER_TURN: usize = 16 * 1024;
+/// Received lines that wait (for a transfer, an errand, a reply that is not read): beyond it nothing is read.
+pub const WAITING_OCTETS_MAX: usize = 16 * 1024;
+/// Replies not yet sent: beyond it no further command is run.
+pub const OUTPUT_OCTETS_MAX: usize = 32 * 1024;
+/// Commands run in one turn, so that a pipeline of a thousand does not hold up the others.
+pub const COMMANDS_PER_TURN: usize = 64;
+/// Connections accepted in one turn.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// Data connections from a stranger that are dropped in one turn.
+pub const STRANGERS_PER_TURN: usize = 16;
+/// Octets of file data that one session moves in one turn; large enough for `sendfile` to be cheap (512 KiB costs a
+/// third less CPU than 64 KiB), small enough for the others.
+pub const TRANSFER_OCTETS_PER_TURN: usize = 512 * 1024;
+/// The buffer that the loop, and each helper, has for uploads, translation and listings.
+pub const SCRATCH_OCTETS: usize = 256 * 1024;
+/// Text of a listing that is made before it is sent.
+pub const LISTING_OCTETS_AHEAD: usize = 32 * 1024;
+/// Entries of one directory that are sorted; a larger directory is listed in the order of the disk.
+pub const SORTED_ENTRIES_MAX: usize = 4_096;
+/// How deep LIST -R goes.
+pub const RECURSION_DEPTH_MAX: usize = 32;
+/// Entries that one LIST -R shows.
+pub const RECURSION_ENTRIES_MAX: usize = 100_000;
+/// Entries that STAT with a pathname shows, because its answer is one reply.
+pub const STAT_ENTRIES_MAX: usize = 1_000;
+/// Octets of a STAT reply.
+pub const STAT_OCTETS_MAX: usize = 256 * 1024;
+/// Wrong passwords after which a session is closed (RFC 2577 section 5 asks for a limit; 3 is everybody's).
+pub const LOGIN_FAILURES_MAX: u32 = 3;
+/// A refusal of PASS leaves at a whole multiple of this after PASS came, so that it tells nothing about the hash.
+pub const LOGIN_REFUSAL_STEP: Duration = Duration::from_secs(1);
+/// User names longer than this are nobody's.
+pub const USER_OCTETS_MAX: usize = 256;
+/// Connections that may wait to be accepted: 50 logins at once must not wait for a retransmitted SYN.
+pub const BACKLOG: i32 = 1_024;
+/// Data connections that may wait on one passive port: strangers must not be able to fill it easily.
+pub const DATA_BACKLOG: i32 = 16;
+/// Passive ports that are tried for one PASV before it is refused.
+pub const PASSIVE_PORT_TRIES: usize = 64;
+/// How long accepting pauses when descriptors have run out, if no session closes before.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a closing session may take to send its last reply.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a helper without work lives.
+pub const HELPER_IDLE: Duration = Duration::from_secs(10);
+/// Errands that wait for a helper, over all sessions; a login beyond it is refused with 421.
+pub const ERRANDS_WAITING_MAX: usize = 4_096;
+/// The stack of a helper.
+pub const HELPER_STACK_OCTETS: usize = 256 * 1024;
+/// Log lines that wait for the disk; further ones are counted and dropped.
+pub const LOG_OCTETS_MAX: usize = 1024 * 1024;
+/// How often the host name of `--passive-address` is looked up again.
+pub const RESOLVE_EVERY: Duration = Duration::from_secs(300);
+/// How often a silent control connection is probed by TCP, so that NAT tables keep it and dead peers are found.
+pub const KEEPALIVE: Duration = Duration::from_secs(60);
+/// The longest idle time that SITE IDLE may ask for.
+pub const SITE_IDLE_MAX: Duration = Duration::from_secs(7_200);
+/// Names that STOU tries before it gives up.
+pub const UNIQUE_NAME_OCTETS: usize = 16;
