@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 
 use crate::fs::{self, Errno};
+use crate::limits::LINE_OCTETS_MAX;
 
 
 /// A reply code (RFC 959 section 4.2).
@@ -116,6 +117,8 @@ pub enum Refusal {
     NoDataConnection,
     /// 500: no such command.
     Unknown,
+    /// 500: the line is longer than any command.
+    LineTooLong,
     /// 501: the argument is missing or malformed; what would be right.
     Argument(Cow<'static, str>),
     /// 503: another command must come before.
@@ -143,6 +146,7 @@ impl Refusal {
             Refusal::WouldWait => Reply::new(451, "The disk did not answer; try again."),
             Refusal::NoDataConnection => Reply::new(425, "No data connection: send PASV, EPSV, PORT or EPRT first."),
             Refusal::Unknown => Reply::new(500, "Command not understood; HELP lists those that are."),
+            Refusal::LineTooLong => Reply::new(500, format!("Line too long: at most {LINE_OCTETS_MAX} octets.")),
             Refusal::Argument(text) => Reply::new(501, text.clone()),
             Refusal::Sequence(text) => Reply::new(503, *text),
             Refusal::Parameter(text) => Reply::new(504, text.clone()),

@@ -1,0 +1,224 @@
+//! The lines of a listing: `ls -l`'s form, names alone, and RFC 3659's facts.
+//!
+//! Names are octets and stay as they are, but for CR and LF, which would end the line: they are shown as `?`.
+
+use std::io::Write;
+
+use super::facts::{Fact, FactSet};
+use super::{Rights, Style};
+use crate::account::Right;
+use crate::fs::{self, Facts, Kind, Owners, ProcessIds, Root, VirtualPath};
+use crate::time::{ListTime, TimeVal};
+
+/// What lines need beside the entry: names of owners, and what this process may do.
+#[derive(Debug)]
+pub struct Format {
+    pub owners: Owners,
+    pub process: ProcessIds,
+}
+
+/// Adds a name, so that it stays on its line.
+pub(super) fn put_name(output: &mut Vec<u8>, name: &[u8]) {
+    output.extend(name.iter().map(|octet| if matches!(octet, b'\r' | b'\n') { b'?' } else { *octet }));
+}
+
+impl Format {
+    /// A line of LIST or NLST.
+    pub(super) fn line(&self, output: &mut Vec<u8>, style: Style, name: &[u8], facts: &Facts, target: Option<&[u8]>, now: i64) {
+        if let Style::Facts(set, rights) = style {
+            return self.facts(output, name, facts, target, None, None, set, rights);
+        }
+        if matches!(style, Style::Long) {
+            output.push(facts.kind_letter());
+            put_mode(output, facts.mode);
+            let date = ListTime { modified: facts.modified, now };
+            let (owner, group) = (self.owners.user(facts.uid), self.owners.group(facts.gid));
+            // Writing to a Vec cannot fail.
+            let _ = write!(output, " {:>4} {owner:<8} {group:<8} {:>12} {date} ", facts.links, facts.size);
+        }
+        put_name(output, name);
+        if let (Style::Long, Some(target)) = (style, target) {
+            output.extend_from_slice(b" -> ");
+            put_name(output, target);
+        }
+        output.extend_from_slice(b"\r\n");
+    }
+
+    /// A line of MLSD. `linked` is what a link leads to, `parent` the directory that holds the name.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn facts(
+        &self,
+        output: &mut Vec<u8>,
+        name: &[u8],
+        facts: &Facts,
+        target: Option<&[u8]>,
+        linked: Option<&Facts>,
+        parent: Option<&Facts>,
+        set: FactSet,
+        rights: Rights,
+    ) {
+        if set.has(Fact::Type) {
+            put_type(output, facts.kind, target);
+        }
+        let perm = self.perm(linked.unwrap_or(facts), parent, rights);
+        self.put_facts(output, facts, &perm, set);
+        output.push(b' ');
+        put_name(output, name);
+        output.extend_from_slice(b"\r\n");
+    }
+
+    /// The line of the directory itself (`cdir`) or its parent (`pdir`).
+    pub(super) fn facts_of_dot(&self, output: &mut Vec<u8>, kind: &str, name: &[u8], facts: &Facts, set: FactSet, rights: Rights) {
+        if set.has(Fact::Type) {
+            let _ = write!(output, "type={kind};");
+        }
+        let perm = self.perm(facts, None, rights);
+        self.put_facts(output, facts, &perm, set);
+        output.push(b' ');
+        output.extend_from_slice(name);
+        output.extend_from_slice(b"\r\n");
+    }
+
+    /// MLST's line: a space, the facts of what `path` leads to, and its full name.
+    pub fn single_facts(&self, root: &Root, path: &VirtualPath, set: FactSet, rights: Rights) -> Result<Vec<u8>, fs::Error> {
+        let link = root.link_facts(path)?;
+        let (facts, target) = match link.kind {
+            Kind::Link => match root.facts(path) {
+                Ok(facts) => (facts, None),
+                Err(fs::Error::WouldWait) => return Err(fs::Error::WouldWait),
+                Err(_) => (link, root.read_link(path).ok()),
+            },
+            _ => (link, None),
+        };
+        let parent = path.split().and_then(|(parent, _)| root.facts(&parent).ok());
+        let mut line = vec![b' '];
+        let name = path.normalized();
+        self.facts(&mut line, name.as_bytes(), &facts, target.as_deref(), None, parent.as_ref(), set, rights);
+        line.truncate(line.len() - 2);
+        Ok(line)
+    }
+
+    fn put_facts(&self, output: &mut Vec<u8>, facts: &Facts, perm: &str, set: FactSet) {
+        if set.has(Fact::Size) && facts.kind == Kind::File {
+            let _ = write!(output, "size={};", facts.size);
+        }
+        if set.has(Fact::Modify) {
+            let _ = write!(output, "modify={};", TimeVal(facts.modified));
+        }
+        if set.has(Fact::Perm) {
+            let _ = write!(output, "perm={perm};");
+        }
+        if set.has(Fact::Unique) {
+            let _ = write!(output, "unique={:x}g{:x};", facts.device, facts.inode);
+        }
+        if set.has(Fact::Mode) {
+            let _ = write!(output, "UNIX.mode={:04o};", facts.mode);
+        }
+        if set.has(Fact::Uid) {
+            let _ = write!(output, "UNIX.uid={};", facts.uid);
+        }
+        if set.has(Fact::Gid) {
+            let _ = write!(output, "UNIX.gid={};", facts.gid);
+        }
+        if set.has(Fact::Owner) {
+            let _ = write!(output, "UNIX.owner={};", self.owners.user(facts.uid));
+        }
+        if set.has(Fact::Group) {
+            let _ = write!(output, "UNIX.group={};", self.owners.group(facts.gid));
+        }
+    }
+
+    /// RFC 3659 section 7.5.5: what this user may do with an entry: his rights, and what the file system lets this
+    /// process do.
+    fn perm(&self, facts: &Facts, parent: Option<&Facts>, rights: Rights) -> String {
+        let may = |right: Right| rights.allow(right);
+        let process = &self.process;
+        let in_parent = parent.is_some_and(|parent| process.can_write(parent) && process.can_execute(parent));
+        let letters: &[(char, bool)] = match facts.kind {
+            Kind::Directory => {
+                let writable = process.can_write(facts) && process.can_execute(facts);
+                &[
+                    ('c', may(Right::StoreNew) && writable),
+                    ('d', may(Right::Delete) && in_parent),
+                    ('e', may(Right::Enter) && process.can_execute(facts)),
+                    ('f', may(Right::Rename) && in_parent),
+                    ('l', may(Right::List) && process.can_read(facts) && process.can_execute(facts)),
+                    ('m', may(Right::MakeDirectory) && writable),
+                    ('p', may(Right::Delete) && writable),
+                ]
+            }
+            kind => {
+                let regular = kind == Kind::File;
+                &[
+                    ('a', regular && may(Right::Append) && process.can_write(facts)),
+                    ('d', may(Right::Delete) && in_parent),
+                    ('f', may(Right::Rename) && in_parent),
+                    ('r', regular && may(Right::Read) && process.can_read(facts)),
+                    ('w', regular && may(Right::Store) && process.can_write(facts)),
+                ]
+            }
+        };
+        letters.iter().filter(|(_, true_for_user)| *true_for_user).map(|(letter, _)| letter).collect()
+    }
+}
+
+/// RFC 3659 section 7.5.1; what RFC 3659 does not name has an `OS.unix` type.
+fn put_type(output: &mut Vec<u8>, kind: Kind, target: Option<&[u8]>) {
+    match kind {
+        Kind::File => output.extend_from_slice(b"type=file;"),
+        Kind::Directory => output.extend_from_slice(b"type=dir;"),
+        Kind::Link => {
+            output.extend_from_slice(b"type=OS.unix=slink:");
+            // The target is told where it cannot be mistaken for another fact.
+            let plain = |target: &&[u8]| target.iter().all(|octet| *octet > b' ' && *octet != b';' && *octet != 127);
+            output.extend_from_slice(target.filter(plain).unwrap_or_default());
+            output.push(b';');
+        }
+        Kind::Other => output.extend_from_slice(b"type=OS.unix=special;"),
+    }
+}
+
+/// Nine letters, with `s`, `S`, `t` and `T` where `ls` has them.
+fn put_mode(output: &mut Vec<u8>, mode: u32) {
+    for (shift, special, letter) in [(6, 0o4000, b's'), (3, 0o2000, b's'), (0, 0o1000, b't')] {
+        let bits = mode >> shift;
+        output.push(if bits & 4 != 0 { b'r' } else { b'-' });
+        output.push(if bits & 2 != 0 { b'w' } else { b'-' });
+        output.push(match (bits & 1 != 0, mode & special != 0) {
+            (true, true) => letter,
+            (false, true) => letter.to_ascii_uppercase(),
+            (true, false) => b'x',
+            (false, false) => b'-',
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes() {
+        for (mode, shown) in [(0o755, "rwxr-xr-x"), (0o4755, "rwsr-xr-x"), (0o1777, "rwxrwxrwt"), (0o6644, "rwSr-Sr--"), (0, "---------")] {
+            let mut output = Vec::new();
+            put_mode(&mut output, mode);
+            assert_eq!(output, shown.as_bytes());
+        }
+    }
+
+    #[test]
+    fn names_stay_on_their_line() {
+        let mut output = Vec::new();
+        put_name(&mut output, b"a\r\n226 b\xff\x1b");
+        assert_eq!(output, b"a??226 b\xff\x1b");
+    }
+
+    #[test]
+    fn link_targets_cannot_forge_facts() {
+        for (target, shown) in [(&b"../x"[..], "type=OS.unix=slink:../x;"), (b"a;size=1", "type=OS.unix=slink:;"), (b"a b", "type=OS.unix=slink:;")] {
+            let mut output = Vec::new();
+            put_type(&mut output, Kind::Link, Some(target));
+            assert_eq!(output, shown.as_bytes());
+        }
+    }
+}

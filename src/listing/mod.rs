@@ -1,0 +1,377 @@
+//! Listings: which entries, in which order, in which form; made piece by piece.
+//!
+//! `protocol` (MLST, STAT) and `transfer` (LIST, NLST, MLSD) share it. A listing of 100,000 entries is never held as a
+//! whole: [`Listing::fill`] makes the next few lines, and may be asked to do so only if nothing has to be waited for.
+
+mod facts;
+mod line;
+mod order;
+
+use std::sync::Arc;
+
+pub use facts::FactSet;
+pub use line::Format;
+pub use order::{Switches, split_switches};
+
+use crate::account::Rights;
+use crate::fs::{self, Directory, Errno, Facts, Kind, Patience, Root, VirtualPath, glob};
+use crate::limits::{
+    LISTING_OCTETS_AHEAD, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX, SORTED_ENTRIES_MAX, STAT_ENTRIES_MAX,
+    STAT_OCTETS_MAX,
+};
+use order::Order;
+
+/// The form of a line.
+#[derive(Clone, Copy, Debug)]
+pub enum Style {
+    /// LIST: as `ls -l`.
+    Long,
+    /// NLST: the name alone.
+    Names,
+    /// MLSD: RFC 3659 section 7.2; the rights decide the `perm` fact.
+    Facts(FactSet, Rights),
+}
+
+/// What is to be listed.
+#[derive(Debug)]
+pub struct Selection {
+    /// A directory, or one entry, or, where there is no such entry, a pattern in its last name.
+    pub path: VirtualPath,
+    /// The path as the client wrote it; what comes before a name that a pattern matched.
+    written: Vec<u8>,
+    switches: Switches,
+    pattern: Pattern,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pattern {
+    Literal,
+    Allowed,
+}
+
+impl Selection {
+    /// LIST and NLST: the name as it is, else as a pattern.
+    pub fn new(path: VirtualPath, written: &[u8], switches: &[u8]) -> Selection {
+        Selection { path, written: written.to_vec(), switches: Switches::parse(switches), pattern: Pattern::Allowed }
+    }
+
+    /// MLSD: the name as it is, and every entry.
+    pub fn literal(path: VirtualPath) -> Selection {
+        Selection { path, written: Vec::new(), switches: Switches::every_entry(), pattern: Pattern::Literal }
+    }
+}
+
+/// Whether there is more to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    More,
+    End,
+}
+
+/// A directory that is being listed.
+#[derive(Debug)]
+struct Open {
+    directory: Directory,
+    path: VirtualPath,
+    /// What NLST and patterns show before each name.
+    prefix: Vec<u8>,
+    pattern: Option<Vec<u8>>,
+    reading: Reading,
+    depth: usize,
+}
+
+#[derive(Debug)]
+enum Reading {
+    /// Names are gathered, to be sorted.
+    Gathering(Vec<Entry>),
+    /// Lines are made of what was gathered, then of whatever is left in the directory.
+    Showing { gathered: std::vec::IntoIter<Entry>, rest: Rest },
+}
+
+/// What is left in the directory once the gathered names are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    Unsorted,
+}
+
+/// A name, and its facts once they were asked for.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    name: Vec<u8>,
+    facts: Option<Facts>,
+}
+
+/// A listing under way.
+#[derive(Debug)]
+pub struct Listing {
+    root: Root,
+    style: Style,
+    switches: Switches,
+    format: Arc<Format>,
+    now: i64,
+    /// Lines that need no directory: one entry, or `.` and `..`.
+    first: Vec<u8>,
+    open: Option<Open>,
+    /// Directories that LIST -R still has to show, the next one last.
+    pending: Vec<(VirtualPath, Vec<u8>, usize)>,
+    entries_left: usize,
+}
+
+impl Listing {
+    /// Opens what is selected.
+    ///
+    /// # Errors
+    /// There is no such entry, it may not be read, or the kernel would wait and `root` may not.
+    pub fn new(root: &Root, selection: Selection, style: Style, format: Arc<Format>) -> Result<Listing, fs::Error> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let mut listing = Listing {
+            root: root.clone(),
+            style,
+            switches: selection.switches,
+            format,
+            now: i64::try_from(now).unwrap_or(i64::MAX),
+            first: Vec::new(),
+            open: None,
+            pending: Vec::new(),
+            entries_left: if selection.switches.recursive { RECURSION_ENTRIES_MAX } else { usize::MAX },
+        };
+        match root.link_facts(&selection.path) {
+            Ok(facts) => listing.open_found(&selection, facts)?,
+            Err(fs::Error::Os(Errno::NOENT)) if selection.pattern == Pattern::Allowed => listing.open_pattern(&selection)?,
+            Err(error) => return Err(error),
+        }
+        Ok(listing)
+    }
+
+    fn open_found(&mut self, selection: &Selection, facts: Facts) -> Result<(), fs::Error> {
+        let is_directory = match facts.kind {
+            Kind::Directory => true,
+            Kind::Link => matches!(self.root.facts(&selection.path), Ok(target) if target.kind == Kind::Directory),
+            _ => false,
+        };
+        if is_directory && !self.switches.directory_itself {
+            let mut prefix = selection.written.clone();
+            if !prefix.is_empty() && !prefix.ends_with(b"/") {
+                prefix.push(b'/');
+            }
+            let open = self.open(selection.path.clone(), prefix, None, 0)?;
+            self.dots(&open)?;
+            self.open = Some(open);
+            return Ok(());
+        }
+        let name = if selection.written.is_empty() { b".".as_slice() } else { &selection.written };
+        let target = match facts.kind {
+            Kind::Link => self.root.read_link(&selection.path).ok(),
+            _ => None,
+        };
+        let mut line = Vec::new();
+        self.format.line(&mut line, self.style, name, &facts, target.as_deref(), self.now);
+        self.first = line;
+        Ok(())
+    }
+
+    fn open_pattern(&mut self, selection: &Selection) -> Result<(), fs::Error> {
+        let (parent, leaf) = selection.path.split().ok_or(fs::Error::Os(Errno::NOENT))?;
+        if !glob::is_pattern(leaf) {
+            return Err(fs::Error::Os(Errno::NOENT));
+        }
+        let shown = selection.written.len() - leaf.len().min(selection.written.len());
+        let prefix = selection.written[..shown].to_vec();
+        let pattern = leaf.to_vec();
+        self.switches.recursive = false;
+        self.open = Some(self.open(parent, prefix, Some(pattern), 0)?);
+        Ok(())
+    }
+
+    fn open(&self, path: VirtualPath, prefix: Vec<u8>, pattern: Option<Vec<u8>>, depth: usize) -> Result<Open, fs::Error> {
+        let directory = self.root.open_directory(&path)?;
+        let reading = match self.style {
+            Style::Facts(..) => Reading::Showing { gathered: Vec::new().into_iter(), rest: Rest::Unsorted },
+            _ => Reading::Gathering(Vec::new()),
+        };
+        Ok(Open { directory, path, prefix, pattern, reading, depth })
+    }
+
+    /// `.` and `..`, which `-a` shows, and `cdir` and `pdir`, which MLSD does (RFC 3659 section 7.5.1).
+    fn dots(&mut self, open: &Open) -> Result<(), fs::Error> {
+        let parent = open.path.join(b"..").map_or_else(|_| VirtualPath::root(), |path| path.normalized());
+        let mut lines = Vec::new();
+        match self.style {
+            Style::Facts(set, rights) => {
+                let facts = self.root.facts(&open.path)?;
+                self.format.facts_of_dot(&mut lines, "cdir", b".", &facts, set, rights);
+                if let Ok(facts) = self.root.facts(&parent) {
+                    self.format.facts_of_dot(&mut lines, "pdir", b"..", &facts, set, rights);
+                }
+            }
+            Style::Long | Style::Names if self.switches.all_and_dots => {
+                let facts = self.root.facts(&open.path)?;
+                self.format.line(&mut lines, self.style, b".", &facts, None, self.now);
+                if let Ok(facts) = self.root.facts(&parent) {
+                    self.format.line(&mut lines, self.style, b"..", &facts, None, self.now);
+                }
+            }
+            Style::Long | Style::Names => {}
+        }
+        self.first = lines;
+        Ok(())
+    }
+
+    /// Adds the next lines to `output`: at most about `LISTING_OCTETS_AHEAD` octets.
+    ///
+    /// # Errors
+    /// `WouldWait`, with nothing changed, where `patience` does not allow to wait; else what the file system said.
+    pub fn fill(&mut self, output: &mut Vec<u8>, patience: Patience) -> Result<Fill, fs::Error> {
+        self.root.set_patience(patience);
+        output.append(&mut self.first);
+        while output.len() < LISTING_OCTETS_AHEAD {
+            let Some(mut open) = self.open.take() else { return Ok(Fill::End) };
+            let filled = self.fill_from(&mut open, output, patience);
+            match filled {
+                Ok(Fill::More) => self.open = Some(open),
+                Ok(Fill::End) => self.open_next(output)?,
+                Err(error) => {
+                    self.open = Some(open);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Fill::More)
+    }
+
+    fn fill_from(&mut self, open: &mut Open, output: &mut Vec<u8>, patience: Patience) -> Result<Fill, fs::Error> {
+        open.directory.check(patience)?;
+        match &mut open.reading {
+            Reading::Gathering(gathered) => {
+                let more = gather(&mut open.directory, gathered, open.pattern.as_deref(), &self.switches, patience)?;
+                if more && gathered.len() < SORTED_ENTRIES_MAX {
+                    return Ok(Fill::More);
+                }
+                let mut gathered = std::mem::take(gathered);
+                if !more {
+                    self.sort(&open.directory, &mut gathered);
+                }
+                let rest = if more { Rest::Unsorted } else { Rest::Nothing };
+                open.reading = Reading::Showing { gathered: gathered.into_iter(), rest };
+                Ok(Fill::More)
+            }
+            Reading::Showing { gathered, rest } => {
+                if let Some(entry) = gathered.next() {
+                    self.show(open, entry, output);
+                    return Ok(if self.entries_left == 0 { Fill::End } else { Fill::More });
+                }
+                if *rest == Rest::Nothing {
+                    return Ok(Fill::End);
+                }
+                let mut slice = Vec::new();
+                let more = gather(&mut open.directory, &mut slice, open.pattern.as_deref(), &self.switches, patience)?;
+                *rest = if more { Rest::Unsorted } else { Rest::Nothing };
+                *gathered = slice.into_iter();
+                Ok(Fill::More)
+            }
+        }
+    }
+
+    fn sort(&self, directory: &Directory, gathered: &mut [Entry]) {
+        if self.switches.order != Order::Name {
+            for entry in gathered.iter_mut() {
+                entry.facts = directory.facts(&entry.name).ok();
+            }
+        }
+        self.switches.sort(gathered);
+    }
+
+    fn show(&mut self, open: &Open, entry: Entry, output: &mut Vec<u8>) {
+        self.entries_left -= 1;
+        if let (Style::Names, false) = (self.style, self.switches.recursive) {
+            output.extend_from_slice(&open.prefix);
+            line::put_name(output, &entry.name);
+            output.extend_from_slice(b"\r\n");
+            return;
+        }
+        // Who was deleted since its name was read is not there, and that is no error.
+        let Some(facts) = entry.facts.or_else(|| open.directory.facts(&entry.name).ok()) else { return };
+        let target = match (self.style, facts.kind) {
+            (Style::Names, _) => None,
+            (_, Kind::Link) => open.directory.read_link(&entry.name).ok(),
+            _ => None,
+        };
+        if let Style::Facts(set, rights) = self.style {
+            let parent = open.directory.own_facts();
+            let linked = if facts.kind == Kind::Link { self.root.facts(&open.path.child(&entry.name)).ok() } else { None };
+            self.format.facts(output, &entry.name, &facts, target.as_deref(), linked.as_ref(), parent, set, rights);
+            return;
+        }
+        let shown = match open.pattern.is_some() || matches!(self.style, Style::Names) {
+            true => [open.prefix.as_slice(), entry.name.as_slice()].concat(),
+            false => entry.name.clone(),
+        };
+        self.format.line(output, self.style, &shown, &facts, target.as_deref(), self.now);
+        if self.switches.recursive && facts.kind == Kind::Directory && open.depth < RECURSION_DEPTH_MAX {
+            let prefix = [open.prefix.as_slice(), entry.name.as_slice(), b"/"].concat();
+            self.pending.push((open.path.child(&entry.name), prefix, open.depth + 1));
+        }
+    }
+
+    /// LIST -R: goes on with the next directory, under a headline of its own, as `ls -R` does.
+    fn open_next(&mut self, output: &mut Vec<u8>) -> Result<(), fs::Error> {
+        while self.entries_left > 0
+            && let Some((path, prefix, depth)) = self.pending.pop()
+        {
+            match self.open(path.clone(), prefix.clone(), None, depth) {
+                Ok(open) => {
+                    if matches!(self.style, Style::Long) {
+                        output.extend_from_slice(b"\r\n");
+                        line::put_name(output, prefix.strip_suffix(b"/").unwrap_or(&prefix));
+                        output.extend_from_slice(b":\r\n");
+                    }
+                    self.open = Some(open);
+                    return Ok(());
+                }
+                Err(fs::Error::WouldWait) => {
+                    self.pending.push((path, prefix, depth));
+                    return Err(fs::Error::WouldWait);
+                }
+                // Not readable, or gone: the rest of the tree is still worth showing.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole listing as lines, for STAT; cut where it is too long for one reply.
+    pub fn collect_bounded(mut self, patience: Patience) -> Result<Vec<Vec<u8>>, fs::Error> {
+        self.entries_left = self.entries_left.min(STAT_ENTRIES_MAX);
+        let mut text = Vec::new();
+        loop {
+            let mut piece = Vec::new();
+            let filled = self.fill(&mut piece, patience)?;
+            text.append(&mut piece);
+            if filled == Fill::End || text.len() > STAT_OCTETS_MAX {
+                break;
+            }
+        }
+        let lines = text.split(|octet| *octet == b'\n').filter(|line| !line.is_empty());
+        Ok(lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect())
+    }
+}
+
+/// Reads the next names of `directory` that are to be shown; says whether there may be more.
+fn gather(
+    directory: &mut Directory,
+    into: &mut Vec<Entry>,
+    pattern: Option<&[u8]>,
+    switches: &Switches,
+    patience: Patience,
+) -> Result<bool, fs::Error> {
+    directory.read(patience, |name| {
+        let shown = match pattern {
+            Some(pattern) => glob::matches(pattern, name),
+            None => switches.hidden || !name.starts_with(b"."),
+        };
+        if shown {
+            into.push(Entry { name: name.to_vec(), facts: None });
+        }
+    })
+}

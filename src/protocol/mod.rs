@@ -1,0 +1,509 @@
+//! The protocol interpreter (RFC 959 section 2.3), sans-IO: octets and events in, replies and actions out.
+//!
+//! It names no socket, no clock and no thread. The server feeds it ([`Interpreter::receive`]), asks what to do
+//! ([`Interpreter::next_action`]), says what came of it (the other methods), and sends what [`Interpreter::output`]
+//! holds. Lines are carried out strictly in order; while one is not finished, the next waits.
+
+pub mod argument;
+pub mod command;
+mod commands;
+pub mod line;
+pub mod reply;
+pub mod state;
+pub mod table;
+
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::{Account, Credentials, Secret};
+use crate::fs::{Patience, Root};
+use crate::job::{Failure, Job, Report};
+use crate::limits::{LOGIN_FAILURES_MAX, OUTPUT_OCTETS_MAX, WAITING_OCTETS_MAX};
+use command::{Answer, Command, DuringTransfer, Outcome, Passive, Run};
+use line::{Line, Lines, Taken};
+use reply::{Refusal, Reply};
+use state::{DataAddress, LoggedIn, Settings};
+
+/// What the server has to do for the interpreter.
+#[derive(Debug)]
+pub enum Action {
+    /// Find out whose these credentials are; then [`Interpreter::verdict`].
+    Check(Credentials),
+    /// Run a command where it may wait; then [`Interpreter::returned`].
+    Defer(Box<Deferred>),
+    /// Open a passive port; then [`Interpreter::listening`].
+    Listen(Passive),
+    /// Remember where the client listens. Nothing comes back.
+    Dial(SocketAddr),
+    /// Move data; then [`Interpreter::finished`].
+    Transfer(Job),
+    /// Stop the transfer that runs ([`Interpreter::finished`] follows).
+    Abort,
+    /// Close the data connection, or what listens for it, if there is one.
+    CloseData,
+    /// Say what the data connection does; then [`Interpreter::status`].
+    Status,
+    /// Send what there is to send, and close.
+    Close,
+}
+
+/// Who is at the other end.
+#[derive(Debug)]
+enum Login {
+    Nobody,
+    /// USER was said, PASS was not.
+    Named(Vec<u8>),
+    /// PASS was said; the verdict is not known.
+    Checking,
+    In(Box<LoggedIn>),
+    /// Logged in, and lent to a helper.
+    Lent,
+}
+
+/// What must come before the next line is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    Nothing,
+    Verdict,
+    Return,
+    Listener(Passive),
+    Transfer,
+    /// QUIT was answered while a transfer ran; it is let finish.
+    LastTransfer,
+    /// Nothing comes any more.
+    Closed,
+}
+
+/// The interpreter of one control connection.
+#[derive(Debug)]
+pub struct Interpreter {
+    settings: Arc<Settings>,
+    local: SocketAddr,
+    peer: SocketAddr,
+    lines: Lines,
+    output: Vec<u8>,
+    login: Login,
+    waiting: Waiting,
+    /// What to do after the reply that was just written.
+    next: Option<Action>,
+    login_failures: u32,
+    /// How many commands were carried out; the first line alone may be an HTTP request.
+    commands: u64,
+}
+
+/// A command that could not be carried out without waiting, with all that it needs.
+#[derive(Debug)]
+pub struct Deferred {
+    logged_in: Box<LoggedIn>,
+    command: &'static Command,
+    argument: Vec<u8>,
+    answer: Answer,
+}
+
+impl Deferred {
+    /// Carries the command out, from its beginning, and waits where it must.
+    pub fn run(&mut self) {
+        self.logged_in.root.set_patience(Patience::MayWait);
+        self.answer = run_logged_in(&mut self.logged_in, self.command, &self.argument);
+        self.logged_in.root.set_patience(Patience::CachedOnly);
+    }
+}
+
+impl Interpreter {
+    /// A new interpreter; `local` and `peer` are the ends of its control connection. Its output holds the greeting.
+    pub fn new(settings: Arc<Settings>, local: SocketAddr, peer: SocketAddr) -> Interpreter {
+        let mut interpreter = Interpreter {
+            settings,
+            local,
+            peer,
+            lines: Lines::default(),
+            output: Vec::new(),
+            login: Login::Nobody,
+            waiting: Waiting::Nothing,
+            next: None,
+            login_failures: 0,
+            commands: 0,
+        };
+        interpreter.say(&Reply::new(220, "ferryd ready."));
+        interpreter
+    }
+
+    /// Takes octets from the control connection.
+    pub fn receive(&mut self, octets: &[u8]) {
+        if self.waiting != Waiting::Closed {
+            self.lines.receive(octets, &mut self.output);
+        }
+    }
+
+    /// Whether there is room for more octets; while there is none, the control connection is not read.
+    pub fn wants_octets(&self) -> bool {
+        self.lines.held() < WAITING_OCTETS_MAX && self.output.len() < OUTPUT_OCTETS_MAX && !self.is_leaving()
+    }
+
+    /// Whether QUIT, or something worse, was the last word.
+    fn is_leaving(&self) -> bool {
+        matches!(self.waiting, Waiting::LastTransfer | Waiting::Closed)
+    }
+
+    /// Whether a whole line could be carried out now.
+    pub fn has_work(&self) -> bool {
+        self.next.is_some()
+            || (self.waiting == Waiting::Nothing && self.output.len() < OUTPUT_OCTETS_MAX && self.lines.peek().is_some())
+    }
+
+    /// Whether nothing is going on and no line waits.
+    pub fn is_idle(&self) -> bool {
+        self.waiting == Waiting::Nothing && !self.has_work()
+    }
+
+    /// The octets to send on the control connection.
+    pub fn output(&self) -> &[u8] {
+        &self.output
+    }
+
+    /// Forgets the first `count` octets of the output: they were sent.
+    pub fn sent(&mut self, count: usize) {
+        if count >= self.output.len() {
+            self.output = Vec::new();
+        } else {
+            self.output.drain(..count);
+        }
+    }
+
+    /// The user who is logged in; nothing while he is lent to a helper.
+    pub fn logged_in(&self) -> Option<&LoggedIn> {
+        match &self.login {
+            Login::In(logged_in) => Some(logged_in),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody is logged in.
+    pub fn is_logged_in(&self) -> bool {
+        matches!(self.login, Login::In(_) | Login::Lent)
+    }
+
+    /// Carries out at most one line; gives what the server has to do for it, or nothing where there is no whole line,
+    /// or where the last one is not finished, or the output is full.
+    pub fn next_action(&mut self) -> Option<Action> {
+        if let Some(action) = self.next.take() {
+            return Some(action);
+        }
+        if self.output.len() >= OUTPUT_OCTETS_MAX {
+            return None;
+        }
+        match self.waiting {
+            Waiting::Nothing => {}
+            Waiting::Transfer => return self.line_during_transfer(),
+            _ => return None,
+        }
+        let mut line = Vec::new();
+        match self.lines.take(&mut line)? {
+            Taken::Text => self.carry_out(line),
+            Taken::TooLong => self.refuse(&Refusal::LineTooLong),
+        }
+        self.next.take()
+    }
+
+    /// While a transfer runs, ABOR is found wherever it stands; the other lines keep their order.
+    fn line_during_transfer(&mut self) -> Option<Action> {
+        if self.lines.take_out_of_turn(table::is_abort) {
+            self.abort_asked();
+            return self.next.take();
+        }
+        let answered = match self.lines.peek()? {
+            Line::Text(text) => {
+                let (verb, argument) = table::split(text);
+                table::find(verb).is_some_and(|command| {
+                    command.during_transfer == DuringTransfer::Answered && argument.trim_ascii().is_empty()
+                })
+            }
+            Line::TooLong => false,
+        };
+        if !answered {
+            return None;
+        }
+        let mut line = Vec::new();
+        self.lines.take(&mut line)?;
+        self.carry_out(line);
+        self.next.take()
+    }
+
+    fn carry_out(&mut self, line: Vec<u8>) {
+        let first = mem::replace(&mut self.commands, self.commands + 1) == 0;
+        let (verb, argument) = table::split(&line);
+        if verb.is_empty() && argument.is_empty() {
+            return;
+        }
+        if first && is_http(verb) {
+            return self.close();
+        }
+        let Some(command) = table::find(verb) else { return self.refuse(&Refusal::Unknown) };
+        match command.run {
+            Run::Open(run) => {
+                let answer = run(self, argument);
+                self.conclude(answer);
+            }
+            _ => self.carry_out_logged_in(command, argument.to_vec()),
+        }
+        self.forget_restart(command);
+    }
+
+    fn carry_out_logged_in(&mut self, command: &'static Command, argument: Vec<u8>) {
+        let answer = match &mut self.login {
+            Login::In(logged_in) => run_logged_in(logged_in, command, &argument),
+            _ => Err(Refusal::NotLoggedIn),
+        };
+        if !matches!(answer, Err(Refusal::WouldWait)) {
+            return self.conclude(answer);
+        }
+        match mem::replace(&mut self.login, Login::Lent) {
+            Login::In(logged_in) => {
+                self.waiting = Waiting::Return;
+                self.next = Some(Action::Defer(Box::new(Deferred { logged_in, command, argument, answer })));
+            }
+            other => self.login = other,
+        }
+    }
+
+    /// RFC 3659 section 5.3: REST holds for the command that follows it immediately.
+    fn forget_restart(&mut self, command: &Command) {
+        if let (Login::In(logged_in), true) = (&mut self.login, command.verb != "REST") {
+            // PASV and friends stand between REST and RETR in every client.
+            let prepares = matches!(command.verb, "PASV" | "EPSV" | "PORT" | "EPRT" | "TYPE");
+            if !prepares {
+                logged_in.parameters.restart = 0;
+            }
+        }
+    }
+
+    fn conclude(&mut self, answer: Answer) {
+        match answer {
+            Ok(outcome) => self.follow(outcome),
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn follow(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Reply(reply) => self.say(&reply),
+            Outcome::Transfer(reply, job) => {
+                self.say(&reply);
+                self.waiting = Waiting::Transfer;
+                self.next = Some(Action::Transfer(job));
+            }
+            Outcome::Listen(passive) => {
+                self.waiting = Waiting::Listener(passive);
+                self.next = Some(Action::Listen(passive));
+            }
+            Outcome::Dial(address, reply) => {
+                self.set_data_address(DataAddress::Active);
+                self.say(&reply);
+                self.next = Some(Action::Dial(address));
+            }
+            Outcome::Status => self.next = Some(Action::Status),
+            Outcome::Abort => self.abort_asked(),
+            Outcome::Idle(timeout, reply) => {
+                if let Login::In(logged_in) = &mut self.login {
+                    logged_in.idle_timeout = Some(timeout);
+                }
+                self.say(&reply);
+            }
+            Outcome::Check => {}
+            Outcome::Reinitialize(reply) => {
+                self.login = Login::Nobody;
+                self.say(&reply);
+                self.next = Some(Action::CloseData);
+            }
+            Outcome::Quit(reply) => {
+                self.say(&reply);
+                match self.waiting {
+                    Waiting::Transfer => self.waiting = Waiting::LastTransfer,
+                    _ => self.close(),
+                }
+            }
+        }
+    }
+
+    /// RFC 959 section 4.1.3, ABOR: 426 for the transfer (when it has stopped), then 226 for the ABOR itself.
+    fn abort_asked(&mut self) {
+        if self.waiting == Waiting::Transfer {
+            self.next = Some(Action::Abort);
+        } else {
+            self.set_data_address(DataAddress::None);
+            self.say(&Reply::new(226, "No transfer to abort; data connection closed."));
+            self.next = Some(Action::CloseData);
+        }
+    }
+
+    /// PASS: the server is asked who it is, once USER has named somebody.
+    fn check(&mut self, password: &[u8]) -> Answer {
+        match mem::replace(&mut self.login, Login::Checking) {
+            Login::Named(user) => {
+                self.waiting = Waiting::Verdict;
+                let password = Secret::new(password.to_vec());
+                self.next = Some(Action::Check(Credentials { user, password }));
+                Ok(Outcome::Check)
+            }
+            Login::In(logged_in) => {
+                self.login = Login::In(logged_in);
+                Err(Refusal::Sequence("Already logged in."))
+            }
+            other => {
+                self.login = other;
+                Err(Refusal::Sequence("Send USER first."))
+            }
+        }
+    }
+
+    /// Who the credentials of [`Action::Check`] belong to; nobody, or somebody whose root cannot be opened, is refused.
+    pub fn verdict(&mut self, account: Option<(Account, Root)>) {
+        if self.waiting != Waiting::Verdict {
+            return;
+        }
+        self.waiting = Waiting::Nothing;
+        match account {
+            Some((account, root)) => {
+                let text = format!("Logged in: {}.", account.rights);
+                let settings = self.settings.clone();
+                self.login = Login::In(Box::new(LoggedIn::new(account, root, settings, self.local, self.peer)));
+                self.login_failures = 0;
+                self.say(&Reply::new(230, text));
+            }
+            None => {
+                self.login = Login::Nobody;
+                self.login_failures += 1;
+                self.say(&Reply::new(530, "Login incorrect."));
+                if self.login_failures >= LOGIN_FAILURES_MAX {
+                    self.close();
+                }
+            }
+        }
+    }
+
+    /// The command of [`Action::Defer`] was carried out.
+    pub fn returned(&mut self, deferred: Deferred) {
+        if self.waiting == Waiting::Return {
+            self.waiting = Waiting::Nothing;
+        }
+        self.login = Login::In(deferred.logged_in);
+        self.conclude(deferred.answer);
+        self.forget_restart(deferred.command);
+    }
+
+    /// The port of [`Action::Listen`], as the client is to be told, or why there is none.
+    pub fn listening(&mut self, address: Result<SocketAddr, &'static str>) {
+        let Waiting::Listener(passive) = self.waiting else { return };
+        self.waiting = Waiting::Nothing;
+        self.set_data_address(if address.is_ok() { DataAddress::Passive } else { DataAddress::None });
+        match address {
+            Ok(address) => self.say(&commands::parameter::passive_reply(passive, address)),
+            Err(reason) => self.say(&Reply::new(425, reason)),
+        }
+    }
+
+    /// What became of [`Action::Transfer`].
+    pub fn finished(&mut self, report: &Report) {
+        self.set_data_address(DataAddress::None);
+        self.say(&finish_reply(report));
+        match self.waiting {
+            Waiting::Transfer => {
+                self.waiting = Waiting::Nothing;
+                if matches!(report.outcome, Err(Failure::Aborted)) {
+                    self.say(&Reply::new(226, "Transfer aborted."));
+                }
+            }
+            _ => self.close(),
+        }
+    }
+
+    /// What [`Action::Status`] asked for: one line on what the data connection does.
+    pub fn status(&mut self, data: String) {
+        let reply = commands::service::status(self, data);
+        self.say(&reply);
+    }
+
+    /// Ends the session with a last reply, whatever it is doing.
+    pub fn farewell(&mut self, text: &'static str) {
+        if self.waiting != Waiting::Closed {
+            self.say(&Reply::new(421, text));
+            self.close();
+        }
+    }
+
+    /// How long this session may be silent.
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.logged_in().map_or(self.settings.idle_timeout, |logged_in| logged_in.idle_timeout)
+    }
+
+    fn close(&mut self) {
+        self.waiting = Waiting::Closed;
+        self.lines.clear();
+        self.next = Some(Action::Close);
+    }
+
+    fn set_data_address(&mut self, address: DataAddress) {
+        if let Login::In(logged_in) = &mut self.login {
+            logged_in.parameters.data_address = address;
+        }
+    }
+
+    fn say(&mut self, reply: &Reply) {
+        reply.write(&mut self.output);
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.say(&refusal.reply());
+    }
+}
+
+/// A browser, or somebody who misuses one: no reply, so that nothing of the request is echoed (CVE-2021-3618's cousins).
+fn is_http(verb: &[u8]) -> bool {
+    const METHODS: [&[u8]; 9] =
+        [b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"];
+    METHODS.iter().any(|method| verb.eq_ignore_ascii_case(method))
+}
+
+/// Runs a handler behind its gate: right (550), data connection (425), argument (501).
+fn run_logged_in(logged_in: &mut LoggedIn, command: &Command, argument: &[u8]) -> Answer {
+    if let Some(right) = command.right {
+        logged_in.need(right)?;
+    }
+    if command.run.is_transfer() && logged_in.parameters.data_address == DataAddress::None {
+        return Err(Refusal::NoDataConnection);
+    }
+    let syntax = || Refusal::Argument(format!("Syntax: {} {}", command.verb, command.syntax).trim_end().to_owned().into());
+    let blank = argument.trim_ascii().is_empty();
+    match command.run {
+        Run::Open(_) => Err(Refusal::Unknown),
+        Run::Bare(run) if blank => run(logged_in),
+        Run::Bare(_) => Err(syntax()),
+        Run::Text(_) | Run::Path(_) | Run::TransferPath(_) if argument.is_empty() => Err(syntax()),
+        Run::Text(run) => run(logged_in, argument),
+        Run::Optional(run) | Run::TransferOptional(run) => run(logged_in, argument),
+        Run::Path(run) | Run::TransferPath(run) => {
+            let path = logged_in.path(argument)?;
+            run(logged_in, &path)
+        }
+        Run::OptionalPath(run) | Run::TransferOptionalPath(run) => {
+            let path = if blank { logged_in.directory.clone() } else { logged_in.path(argument)? };
+            run(logged_in, &path)
+        }
+    }
+}
+
+/// RFC 959 section 5.4: how a transfer ends.
+fn finish_reply(report: &Report) -> Reply {
+    match &report.outcome {
+        Ok(()) => Reply::new(226, "Transfer complete."),
+        Err(Failure::NoConnection(reason)) => Reply::new(425, *reason),
+        Err(Failure::Aborted) => Reply::new(426, "Transfer aborted; data connection closed."),
+        Err(Failure::ConnectionLost) => Reply::new(426, "Data connection lost; transfer aborted."),
+        Err(Failure::Stalled) => Reply::new(426, "Nothing moved for too long; transfer aborted."),
+        Err(Failure::Shrunk) => Reply::new(451, "The file became shorter during the transfer."),
+        Err(Failure::Stopping) => Reply::new(426, "The server is stopping; transfer aborted."),
+        Err(Failure::File(error)) => Refusal::from(*error).reply(),
+    }
+}
