@@ -1,4 +1,10 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod fs;
+pub mod job;
+pub mod limits;
+pub mod listing;
+pub mod protocol;
+pub mod sys;
 pub mod time;

@@ -68,3 +68,12 @@ pub const KEEPALIVE: Duration = Duration::from_secs(60);
 pub const SITE_IDLE_MAX: Duration = Duration::from_secs(7_200);
 /// Names that STOU tries before it gives up.
 pub const UNIQUE_NAME_OCTETS: usize = 16;
+/// A write or a change of names that took this long: from then on, changes on that file system are errands.
+pub const SLOW_DISK_AFTER: Duration = Duration::from_millis(5);
+/// How long a file system that was seen to wait counts as slow.
+pub const SLOW_DISK_FOR: Duration = Duration::from_secs(60);
+/// Files up to this size are emptied and removed on the loop; freeing the blocks of larger ones takes too long (42 ms
+/// for 256 MiB on ext4).
+pub const QUICK_TO_FREE_OCTETS: u64 = 8 * 1024 * 1024;
+/// Octets of names that are read from a directory at once.
+pub const DIRECTORY_OCTETS: usize = 16 * 1024;

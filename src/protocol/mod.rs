@@ -232,7 +232,8 @@ impl Interpreter {
     }
 
     fn carry_out(&mut self, line: Vec<u8>) {
-        let first = mem::replace(&mut self.commands, self.commands + 1) == 0;
+        let first = self.commands == 0;
+        self.commands += 1;
         let (verb, argument) = table::split(&line);
         if verb.is_empty() && argument.is_empty() {
             return;

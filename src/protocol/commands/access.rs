@@ -1,7 +1,7 @@
 //! Access control commands: RFC 959 section 4.1.1.
 
 use crate::account::Right;
-use crate::fs::{Kind, VirtualPath};
+use crate::fs::VirtualPath;
 use crate::limits::USER_OCTETS_MAX;
 use crate::protocol::command::{Answer, Command, Outcome, Run, command, reply};
 use crate::protocol::reply::{Refusal, Reply};
@@ -69,9 +69,6 @@ fn quit(_session: &mut Interpreter, _argument: &[u8]) -> Answer {
 /// Changes the working directory. Its name is kept without `.` and `..`; the kernel has resolved that very name.
 fn cwd(session: &mut LoggedIn, path: &VirtualPath) -> Answer {
     let path = path.normalized();
-    if session.root.facts(&path)?.kind != Kind::Directory {
-        return Err(Refusal::Unavailable("Not a directory.".into()));
-    }
     session.root.enter(&path)?;
     session.directory = path;
     reply(250, "Directory changed.")

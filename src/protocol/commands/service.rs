@@ -187,7 +187,7 @@ fn select(session: &LoggedIn, argument: &[u8]) -> Result<Selection, Refusal> {
     }
     let path = path.strip_suffix(b"\r").unwrap_or(path);
     let target = if path.is_empty() { session.directory.clone() } else { session.path(path)? };
-    Ok(Selection::new(target, path, switches))
+    Ok(Selection::new(target, path, &switches))
 }
 
 fn exists(session: &LoggedIn, argument: &[u8]) -> Result<bool, Refusal> {

@@ -1,0 +1,183 @@
+//! Changes beneath the root of a user: files made, names given and taken, modes and times.
+//!
+//! `openat2` resolves the directory; the last name is then used alone, and never `.` or `..`. Each change is one call,
+//! and the last thing that is done, so that what answers `WouldWait` can be run again from its beginning.
+
+use rustix::fs::{
+    Access, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, accessat, fchmod, ftruncate, futimens,
+    mkdirat, openat, renameat_with, unlinkat,
+};
+
+use super::root::{Place, Root};
+use super::{Errno, Error, Facts, Kind, Patience, Placement, Target, VirtualPath};
+use crate::limits::QUICK_TO_FREE_OCTETS;
+
+impl Root {
+    /// Checks whether STOR, APPE or STOU would find its place, and makes nothing.
+    ///
+    /// # Errors
+    /// What [`Root::open_target`] would say, as far as it can be told.
+    pub fn may_store(&self, path: &VirtualPath, placement: Placement) -> Result<(), Error> {
+        let (parent, _) = self.find_parent(path)?;
+        let found = match self.find(path, OFlags::empty()) {
+            Ok(place) => Some(place),
+            Err(Error::Os(Errno::NOENT)) => None,
+            Err(error) => return Err(error),
+        };
+        match (found, placement) {
+            (Some(_), Placement::New) => Err(Error::Os(Errno::EXIST)),
+            (Some(place), _) => {
+                storable(&place.facts)?;
+                if !self.disks.process.can_write(&place.facts) {
+                    return Err(Error::Os(Errno::ACCESS));
+                }
+                match placement {
+                    Placement::At(offset) if offset > place.facts.size => Err(Error::BeyondEnd),
+                    _ => Ok(()),
+                }
+            }
+            (None, Placement::At(_)) => Err(Error::BeyondEnd),
+            (None, _) => Ok(accessat(&parent.at, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?),
+        }
+    }
+
+    /// Opens, makes or empties the file that receives.
+    pub fn open_target(&self, path: &VirtualPath, placement: Placement, mode: u32) -> Result<Target, Error> {
+        let write = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        if placement != Placement::New {
+            match self.find(path, OFlags::empty()) {
+                Ok(place) => return self.open_old(path, write, placement, &place.facts),
+                Err(Error::Os(Errno::NOENT)) => {}
+                Err(error) => return Err(error),
+            }
+            if matches!(placement, Placement::At(_)) {
+                return Err(Error::BeyondEnd);
+            }
+        }
+        let (parent, leaf) = self.find_changeable(path)?;
+        let append = if placement == Placement::Append { OFlags::APPEND } else { OFlags::empty() };
+        let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | append;
+        let device = parent.facts.device;
+        let file = self.disks.timed(device, || openat(&parent.at, leaf, create, Mode::from_raw_mode(mode)))?;
+        Ok(Target::new(file, device, 0, placement, self.disks.clone()))
+    }
+
+    fn open_old(&self, path: &VirtualPath, write: OFlags, placement: Placement, seen: &Facts) -> Result<Target, Error> {
+        storable(seen)?;
+        self.may_free(seen)?;
+        let append = if placement == Placement::Append { OFlags::APPEND } else { OFlags::empty() };
+        let place = self.place(self.open_at(path, write | append)?)?;
+        storable(&place.facts)?;
+        let Place { at: file, facts, .. } = place;
+        let position = match placement {
+            Placement::At(offset) if offset > facts.size => return Err(Error::BeyondEnd),
+            Placement::At(offset) => offset,
+            Placement::Append => facts.size,
+            Placement::New | Placement::Truncate => {
+                if facts.size > 0 {
+                    self.disks.timed(facts.device, || ftruncate(&file, 0))?;
+                }
+                0
+            }
+        };
+        Ok(Target::new(file, facts.device, position, placement, self.disks.clone()))
+    }
+
+    /// Renames; an old entry of the new name is replaced only where `replace` says so.
+    pub fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), Error> {
+        let (old_parent, old) = self.find_changeable(from)?;
+        let (parent, new) = self.find_changeable(to)?;
+        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        Ok(self.disks.timed(parent.facts.device, || renameat_with(&old_parent.at, old, &parent.at, new, flags))?)
+    }
+
+    /// Removes a name that is not a directory's.
+    pub fn remove_file(&self, path: &VirtualPath) -> Result<(), Error> {
+        let (parent, leaf) = self.find_changeable(path)?;
+        Ok(self.disks.timed(parent.facts.device, || unlinkat(&parent.at, leaf, AtFlags::empty()))?)
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_directory(&self, path: &VirtualPath) -> Result<(), Error> {
+        let (parent, leaf) = self.find_changeable(path)?;
+        Ok(self.disks.timed(parent.facts.device, || unlinkat(&parent.at, leaf, AtFlags::REMOVEDIR))?)
+    }
+
+    /// Makes a directory.
+    pub fn make_directory(&self, path: &VirtualPath, mode: u32) -> Result<(), Error> {
+        let (parent, leaf) = self.find_changeable(path)?;
+        Ok(self.disks.timed(parent.facts.device, || mkdirat(&parent.at, leaf, Mode::from_raw_mode(mode)))?)
+    }
+
+    /// Sets the mode of a file or a directory.
+    pub fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), Error> {
+        let place = self.open_settable(path)?;
+        Ok(self.disks.timed(place.facts.device, || fchmod(&place.at, Mode::from_raw_mode(mode)))?)
+    }
+
+    /// Sets when a file or a directory was modified, in seconds since 1970 and nanoseconds.
+    pub fn set_modified(&self, path: &VirtualPath, seconds: i64, nanos: u32) -> Result<(), Error> {
+        let place = self.open_settable(path)?;
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: seconds, tv_nsec: nanos.into() },
+        };
+        Ok(self.disks.timed(place.facts.device, || futimens(&place.at, &times))?)
+    }
+
+    /// A mode and times cannot be set through `O_PATH` on the kernels that are still about; and what is neither a
+    /// file nor a directory is not opened.
+    fn open_settable(&self, path: &VirtualPath) -> Result<Place, Error> {
+        let place = self.find(path, OFlags::empty())?;
+        if !matches!(place.facts.kind, Kind::File | Kind::Directory) {
+            return Err(Error::NotRegular);
+        }
+        self.may_change(&place)?;
+        let open = |flags| self.open_at(path, flags | OFlags::NONBLOCK | OFlags::NOCTTY);
+        let at = match open(OFlags::RDONLY) {
+            Err(Error::Os(Errno::ACCESS)) if place.facts.kind == Kind::File => open(OFlags::WRONLY)?,
+            opened => opened?,
+        };
+        Ok(Place { at, ..place })
+    }
+
+    /// The directory and the last name of what is to be made or removed. On the loop both must be in the cache, the
+    /// absence of the name as well, and what is there must be quick to free.
+    fn find_changeable<'a>(&self, path: &'a VirtualPath) -> Result<(Place, &'a [u8]), Error> {
+        let (parent, leaf) = self.find_parent(path)?;
+        self.may_change(&parent)?;
+        if self.patience == Patience::CachedOnly {
+            match self.link_facts(path) {
+                Ok(facts) => self.may_free(&facts)?,
+                Err(Error::WouldWait) => return Err(Error::WouldWait),
+                // The change itself will say it.
+                Err(_) => {}
+            }
+        }
+        Ok((parent, leaf))
+    }
+
+    /// On the loop, nothing is changed where a change was seen to wait.
+    fn may_change(&self, place: &Place) -> Result<(), Error> {
+        match self.patience {
+            Patience::CachedOnly if self.disks.change_waits(place.facts.device) => Err(Error::WouldWait),
+            _ => Ok(()),
+        }
+    }
+
+    /// On the loop, no large file is emptied or removed: freeing its blocks takes the longer the larger it is.
+    fn may_free(&self, facts: &Facts) -> Result<(), Error> {
+        match self.patience {
+            Patience::CachedOnly if facts.size > QUICK_TO_FREE_OCTETS || self.disks.change_waits(facts.device) => Err(Error::WouldWait),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn storable(facts: &Facts) -> Result<(), Error> {
+    match facts.kind {
+        Kind::File => Ok(()),
+        Kind::Directory => Err(Error::IsDirectory),
+        Kind::Link | Kind::Other => Err(Error::NotRegular),
+    }
+}

@@ -1,0 +1,141 @@
+//! Files that are sent and files that receive: octets from and to the page cache.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{fsync, sendfile};
+use rustix::io::{Errno, IoSliceMut, ReadWriteFlags, pread, preadv2, pwrite, write};
+use rustix::pipe::{SpliceFlags, splice};
+
+use super::{Disks, Error, Facts, Patience, Placement, Waits};
+
+/// A file that is sent.
+#[derive(Debug)]
+pub struct Source {
+    file: OwnedFd,
+    facts: Facts,
+    waits: Waits,
+}
+
+impl Source {
+    pub(super) fn new(file: OwnedFd, facts: Facts, waits: Waits) -> Source {
+        Source { file, facts, waits }
+    }
+
+    /// Its facts, as they were when it was opened.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether `length` octets from `offset` on can be read now: the kernel is asked for the first and the last.
+    pub fn check(&self, offset: u64, length: u64, patience: Patience) -> Result<(), Error> {
+        match (patience, self.waits) {
+            (Patience::MayWait, _) | (_, Waits::Never) => Ok(()),
+            (Patience::CachedOnly, Waits::Always) => Err(Error::WouldWait),
+            (Patience::CachedOnly, Waits::Cold) => {
+                self.check_octet(offset)?;
+                let last = offset + length.saturating_sub(1);
+                // Octets of one page are in the cache together.
+                if last / 4096 == offset / 4096 { Ok(()) } else { self.check_octet(last) }
+            }
+        }
+    }
+
+    fn check_octet(&self, offset: u64) -> Result<(), Error> {
+        let mut octet = [0u8];
+        match preadv2(&self.file, &mut [IoSliceMut::new(&mut octet)], offset, ReadWriteFlags::NOWAIT) {
+            // A file system that cannot say it (EOPNOTSUPP) may wait.
+            Err(Errno::AGAIN | Errno::OPNOTSUPP) => Err(Error::WouldWait),
+            // Whatever else is wrong, the read itself will say it.
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends up to `count` octets from `offset` on to a socket, without copying them; moves `offset` on.
+    pub fn send(&self, to: impl AsFd, offset: &mut u64, count: usize) -> Result<usize, Errno> {
+        sendfile(to, &self.file, Some(offset), count)
+    }
+
+    /// Reads from `offset` on.
+    pub fn read(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
+        Ok(pread(&self.file, buffer, offset)?)
+    }
+}
+
+/// A file that receives.
+#[derive(Debug)]
+pub struct Target {
+    file: OwnedFd,
+    device: u64,
+    position: u64,
+    placement: Placement,
+    disks: Arc<Disks>,
+}
+
+impl Target {
+    pub(super) fn new(file: OwnedFd, device: u64, position: u64, placement: Placement, disks: Arc<Disks>) -> Target {
+        Target { file, device, position, placement, disks }
+    }
+
+    /// Whether it can be written now.
+    pub fn check(&self, patience: Patience) -> Result<(), Error> {
+        match patience {
+            Patience::CachedOnly if self.disks.change_waits(self.device) => Err(Error::WouldWait),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes all of `octets`.
+    ///
+    /// # Errors
+    /// What was written before stays, and the position is behind it.
+    pub fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
+        let disks = self.disks.clone();
+        disks.timed(self.device, || self.write_all(octets))
+    }
+
+    fn write_all(&mut self, mut octets: &[u8]) -> Result<(), Error> {
+        while !octets.is_empty() {
+            let written = match self.placement {
+                // Others may append at the same time: the kernel finds the end.
+                Placement::Append => write(&self.file, octets),
+                _ => pwrite(&self.file, octets, self.position),
+            };
+            match written {
+                Ok(0) => return Err(Error::Os(Errno::NOSPC)),
+                Ok(count) => {
+                    self.position += count as u64;
+                    octets = &octets[count..];
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(Error::Os(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether octets can come through a pipe, without being copied; the kernel does not append so.
+    pub fn takes_pipe(&self) -> bool {
+        self.placement != Placement::Append
+    }
+
+    /// Takes up to `count` octets out of a pipe, without copying them.
+    pub fn take(&mut self, pipe: BorrowedFd<'_>, count: usize) -> Result<usize, Errno> {
+        let disks = self.disks.clone();
+        let position = &mut self.position;
+        disks.timed(self.device, || splice(pipe, None, &self.file, Some(position), count, SpliceFlags::MOVE))
+    }
+
+    /// Closes it. A file system that keeps errors until then is asked for them first.
+    pub fn close(self) -> Result<(), Error> {
+        let disks = self.disks.clone();
+        let remote = disks.waits(self.device) == Some(Waits::Always);
+        disks.timed(self.device, move || {
+            if remote && let Err(errno) = fsync(&self.file) && errno != Errno::INVAL {
+                return Err(Error::Os(errno));
+            }
+            drop(self);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Pathnames as a client sees them: octets beneath its `/`. Pure; the kernel is asked in `root`.
+
+/// Linux's PATH_MAX, less the NUL.
+const OCTETS_MAX: usize = 4_095;
+
+/// Why octets are no pathname.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathError {
+    Nul,
+    Empty,
+    TooLong,
+}
+
+/// An absolute pathname; `.` and `..` may stand in it, until the kernel resolves it or [`VirtualPath::normalized`] is
+/// asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualPath(Vec<u8>);
+
+impl VirtualPath {
+    /// `/`.
+    pub fn root() -> VirtualPath {
+        VirtualPath(b"/".to_vec())
+    }
+
+    /// The pathname that `name` means from here: from `/` where it begins with one.
+    ///
+    /// # Errors
+    /// `name` is empty, holds NUL, or the whole would be longer than 4,095 octets.
+    pub fn join(&self, name: &[u8]) -> Result<VirtualPath, PathError> {
+        if name.is_empty() {
+            return Err(PathError::Empty);
+        }
+        if name.contains(&0) {
+            return Err(PathError::Nul);
+        }
+        let joined = if name.starts_with(b"/") { VirtualPath(name.to_vec()) } else { self.child(name) };
+        if joined.0.len() > OCTETS_MAX { Err(PathError::TooLong) } else { Ok(joined) }
+    }
+
+    /// The entry `name` of this directory; `name` comes from the kernel and needs no check.
+    pub fn child(&self, name: &[u8]) -> VirtualPath {
+        let mut octets = Vec::with_capacity(self.0.len() + 1 + name.len());
+        octets.extend_from_slice(&self.0);
+        if !octets.ends_with(b"/") {
+            octets.push(b'/');
+        }
+        octets.extend_from_slice(name);
+        VirtualPath(octets)
+    }
+
+    /// The same without `.`, `..` and needless slashes, as RFC 959's 257 shows it.
+    pub fn normalized(&self) -> VirtualPath {
+        let mut kept: Vec<&[u8]> = Vec::new();
+        for part in self.0.split(|octet| *octet == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => drop(kept.pop()),
+                _ => kept.push(part),
+            }
+        }
+        let mut octets = Vec::with_capacity(self.0.len());
+        for part in kept {
+            octets.push(b'/');
+            octets.extend_from_slice(part);
+        }
+        if octets.is_empty() { VirtualPath::root() } else { VirtualPath(octets) }
+    }
+
+    /// The directory and the last name; nothing where there is no last name that could be made or removed.
+    pub fn split(&self) -> Option<(VirtualPath, &[u8])> {
+        let end = self.0.iter().rposition(|octet| *octet != b'/')? + 1;
+        let start = self.0[..end].iter().rposition(|octet| *octet == b'/')? + 1;
+        match &self.0[start..end] {
+            b"." | b".." => None,
+            leaf => Some((VirtualPath(self.0[..start].to_vec()), leaf)),
+        }
+    }
+
+    /// The octets, which begin with `/`.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> VirtualPath {
+        VirtualPath::root().join(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn names_join() {
+        assert_eq!(path("a").join(b"b c").unwrap().as_bytes(), b"/a/b c");
+        assert_eq!(path("a/").join(b"b").unwrap().as_bytes(), b"/a/b");
+        assert_eq!(path("a").join(b"/b").unwrap().as_bytes(), b"/b");
+        assert_eq!(path("a").join(b"\xff\xfe").unwrap().as_bytes(), b"/a/\xff\xfe");
+        assert_eq!(path("a").join(b""), Err(PathError::Empty));
+        assert_eq!(path("a").join(b"b\0c"), Err(PathError::Nul));
+        assert!(path("a").join(&[b'x'; 4_092]).is_ok());
+        assert_eq!(path("a").join(&[b'x'; 4_093]), Err(PathError::TooLong));
+    }
+
+    #[test]
+    fn names_normalize() {
+        for (text, shown) in [
+            ("a/../b", "/b"),
+            ("../../..", "/"),
+            ("./a/./b//c/", "/a/b/c"),
+            ("a/..", "/"),
+            ("...", "/..."),
+            ("a/.../..b", "/a/.../..b"),
+        ] {
+            assert_eq!(path(text).normalized(), path(shown), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_split() {
+        assert_eq!(path("a/b").split(), Some((path("a/"), &b"b"[..])));
+        assert_eq!(path("a/b//").split(), Some((path("a/"), &b"b"[..])));
+        assert_eq!(path("a").split(), Some((VirtualPath::root(), &b"a"[..])));
+        for text in ["/", "//", "a/..", "a/.", "..", "."] {
+            assert_eq!(path(text).split(), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The root of a user, and what is read beneath it. Changes are in `change`.
+//!
+//! Each name is resolved by `openat2` with `RESOLVE_IN_ROOT`: `..` stops at the root, and absolute links begin there.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, accessat, openat2, readlinkat, statx};
+
+use super::{Directory, Disks, Errno, Error, Facts, Kind, Patience, Source, Symlinks, VirtualPath, Waits};
+
+/// How often a name is resolved again where a rename crossed it.
+const RESOLVE_TRIES: usize = 64;
+
+/// The directory of the host that is a user's `/`.
+#[derive(Clone, Debug)]
+pub struct Root {
+    directory: Arc<OwnedFd>,
+    pub(super) disks: Arc<Disks>,
+    pub(super) patience: Patience,
+}
+
+/// What `O_PATH` gives: a place in the tree, and nothing that could be read or written.
+pub(super) struct Place {
+    pub(super) at: OwnedFd,
+    pub(super) facts: Facts,
+    pub(super) waits: Waits,
+}
+
+impl Root {
+    /// Opens the root at `path`, an absolute path of the host.
+    ///
+    /// # Errors
+    /// `WouldWait`, or there is no such directory: a root that is gone never becomes another one.
+    pub fn open(path: &Path, disks: &Arc<Disks>, patience: Patience) -> Result<Root, Error> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = match patience {
+            Patience::CachedOnly if !disks.says_cached => return Err(Error::WouldWait),
+            Patience::CachedOnly => ResolveFlags::CACHED,
+            Patience::MayWait => ResolveFlags::empty(),
+        };
+        let directory = openat2(CWD, path, flags, Mode::empty(), resolve).map_err(|errno| match errno {
+            Errno::AGAIN => Error::WouldWait,
+            errno => Error::Os(errno),
+        })?;
+        let root = Root { directory: Arc::new(directory), disks: disks.clone(), patience };
+        root.facts_of(&root.directory)?;
+        Ok(root)
+    }
+
+    /// The same root, for the loop or for a helper.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
+    /// Whether its user may wait.
+    pub fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// The facts of what `path` leads to, links followed.
+    pub fn facts(&self, path: &VirtualPath) -> Result<Facts, Error> {
+        Ok(self.find(path, OFlags::empty())?.facts)
+    }
+
+    /// The facts of the entry itself, a link or not.
+    pub fn link_facts(&self, path: &VirtualPath) -> Result<Facts, Error> {
+        Ok(self.find(path, OFlags::NOFOLLOW)?.facts)
+    }
+
+    /// Where a link leads, as it is written there.
+    pub fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, Error> {
+        let place = self.find(path, OFlags::NOFOLLOW)?;
+        Ok(readlinkat(&place.at, "", Vec::new())?.into_bytes())
+    }
+
+    /// Checks that `path` is a directory that may be entered.
+    pub fn enter(&self, path: &VirtualPath) -> Result<(), Error> {
+        let place = self.find(path, OFlags::DIRECTORY)?;
+        Ok(accessat(&place.at, ".", Access::EXEC_OK, AtFlags::EACCESS)?)
+    }
+
+    /// Opens a file to be sent.
+    ///
+    /// # Errors
+    /// Whatever is not a regular file is refused before it is opened: opening a device or a FIFO has effects.
+    pub fn open_source(&self, path: &VirtualPath) -> Result<Source, Error> {
+        let place = self.find(path, OFlags::empty())?;
+        match place.facts.kind {
+            Kind::File => {}
+            Kind::Directory => return Err(Error::IsDirectory),
+            Kind::Link | Kind::Other => return Err(Error::NotRegular),
+        }
+        let file = self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        Ok(Source::new(file, place.facts, place.waits))
+    }
+
+    /// Opens a directory to be listed.
+    pub fn open_directory(&self, path: &VirtualPath) -> Result<Directory, Error> {
+        let place = self.place(self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)?)?;
+        Ok(Directory::new(place.at, place.facts, place.waits))
+    }
+
+    /// Octets that a user of the file system below `path` may still write.
+    pub fn free_space(&self, path: &VirtualPath) -> Result<u64, Error> {
+        let place = self.find(path, OFlags::DIRECTORY)?;
+        if self.patience == Patience::CachedOnly && place.waits == Waits::Always {
+            return Err(Error::WouldWait);
+        }
+        let facts = rustix::fs::fstatvfs(&place.at)?;
+        Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+    }
+
+    /// The place of `path`; with `NOFOLLOW` that of a link itself.
+    pub(super) fn find(&self, path: &VirtualPath, flags: OFlags) -> Result<Place, Error> {
+        self.place(self.open_at(path, OFlags::PATH | flags)?)
+    }
+
+    /// The place of the directory that holds the last name of `path`, and that name.
+    pub(super) fn find_parent<'a>(&self, path: &'a VirtualPath) -> Result<(Place, &'a [u8]), Error> {
+        let (parent, leaf) = path.split().ok_or(Error::Leaf)?;
+        Ok((self.find(&parent, OFlags::DIRECTORY)?, leaf))
+    }
+
+    /// Opens what is at `path`; makes nothing.
+    pub(super) fn open_at(&self, path: &VirtualPath, flags: OFlags) -> Result<OwnedFd, Error> {
+        let flags = flags | OFlags::CLOEXEC;
+        if self.patience == Patience::MayWait {
+            return resolve(&self.directory, path.as_bytes(), flags, self.resolve_flags());
+        }
+        if !self.disks.says_cached {
+            return Err(Error::WouldWait);
+        }
+        match resolve_once(&self.directory, path.as_bytes(), flags, self.resolve_flags() | ResolveFlags::CACHED) {
+            Err(Errno::AGAIN) => self.open_in_memory(path, flags),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// A name that is not in the cache can still be looked up at once where the file system lives in memory: the
+    /// cache holds no absent names of tmpfs.
+    fn open_in_memory(&self, path: &VirtualPath, flags: OFlags) -> Result<OwnedFd, Error> {
+        let (parent, leaf) = path.split().ok_or(Error::WouldWait)?;
+        let cached = self.resolve_flags() | ResolveFlags::CACHED;
+        let parent = resolve_once(&self.directory, parent.as_bytes(), OFlags::PATH | OFlags::CLOEXEC, cached)
+            .map_err(|_| Error::WouldWait)?;
+        if self.facts_of(&parent)?.1 != Waits::Never {
+            return Err(Error::WouldWait);
+        }
+        // Neither a link nor a mount may lead from here to where it would wait.
+        let stay = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        match resolve_once(&parent, leaf, flags, stay) {
+            Err(Errno::LOOP | Errno::XDEV | Errno::AGAIN) => Err(Error::WouldWait),
+            opened => Ok(opened?),
+        }
+    }
+
+    fn resolve_flags(&self) -> ResolveFlags {
+        let links = match self.disks.symlinks {
+            Symlinks::Inside => ResolveFlags::empty(),
+            Symlinks::None => ResolveFlags::NO_SYMLINKS,
+        };
+        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | links
+    }
+
+    pub(super) fn place(&self, at: OwnedFd) -> Result<Place, Error> {
+        let (facts, waits) = self.facts_of(&at)?;
+        Ok(Place { at, facts, waits })
+    }
+
+    /// The facts of what is open. On the loop they are those in the cache, and only where the device may be asked.
+    fn facts_of(&self, at: impl AsFd + Copy) -> Result<(Facts, Waits), Error> {
+        let sync = match self.patience {
+            Patience::CachedOnly => AtFlags::STATX_DONT_SYNC,
+            Patience::MayWait => AtFlags::empty(),
+        };
+        let facts = facts_at(at, b"", AtFlags::EMPTY_PATH | sync)?;
+        let waits = match (self.disks.waits(facts.device), self.patience) {
+            (None | Some(Waits::Always), Patience::CachedOnly) => return Err(Error::WouldWait),
+            (Some(waits), _) => waits,
+            (None, Patience::MayWait) => self.disks.learn(at, facts.device),
+        };
+        Ok((facts, waits))
+    }
+}
+
+fn resolve(at: impl AsFd + Copy, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Error> {
+    for _ in 1..RESOLVE_TRIES {
+        match resolve_once(at, path, flags, resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            opened => return Ok(opened?),
+        }
+    }
+    Ok(resolve_once(at, path, flags, resolve)?)
+}
+
+fn resolve_once(at: impl AsFd, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+    openat2(at, path, flags, Mode::empty(), resolve)
+}
+
+/// The facts of `name` in the directory `at`, or of `at` itself where `flags` has `EMPTY_PATH`.
+pub(super) fn facts_at(at: impl AsFd, name: &[u8], flags: AtFlags) -> Result<Facts, Errno> {
+    Ok(facts(&statx(at, name, flags | AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)?))
+}
+
+fn facts(statx: &Statx) -> Facts {
+    let mode = u32::from(statx.stx_mode);
+    let format = mode & 0o170_000;
+    let kind = match format {
+        0o100_000 => Kind::File,
+        0o040_000 => Kind::Directory,
+        0o120_000 => Kind::Link,
+        _ => Kind::Other,
+    };
+    Facts {
+        kind,
+        size: statx.stx_size,
+        modified: statx.stx_mtime.tv_sec,
+        modified_nanos: statx.stx_mtime.tv_nsec,
+        mode: mode & 0o7777,
+        uid: statx.stx_uid,
+        gid: statx.stx_gid,
+        links: statx.stx_nlink,
+        device: u64::from(statx.stx_dev_major) << 32 | u64::from(statx.stx_dev_minor),
+        inode: statx.stx_ino,
+        format,
+    }
+}

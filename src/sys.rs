@@ -1,0 +1,103 @@
+//! The kernel: what needs no file, no socket and no FTP word. Random octets, limits, and who this process is.
+
+use rustix::process::{Resource, getegid, geteuid, getgroups, getrlimit, setrlimit};
+use rustix::rand::{GetRandomFlags, getrandom};
+
+/// As whom this process asks the kernel; root passes every check of modes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessIds {
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+}
+
+impl ProcessIds {
+    /// The effective ids of this process, now.
+    pub fn current() -> ProcessIds {
+        let groups = getgroups().unwrap_or_default();
+        ProcessIds {
+            uid: geteuid().as_raw(),
+            gid: getegid().as_raw(),
+            groups: groups.into_iter().map(|group| group.as_raw()).collect(),
+        }
+    }
+
+    /// Which of a mode's three digits is about this process, for a file of that owner and group.
+    fn digit(&self, mode: u32, uid: u32, gid: u32) -> u32 {
+        if self.uid == uid {
+            mode >> 6
+        } else if self.gid == gid || self.groups.contains(&gid) {
+            mode >> 3
+        } else {
+            mode
+        }
+    }
+
+    /// Whether the modes allow all of `bits` (4 read, 2 write, 1 execute) to this process.
+    pub fn allowed(&self, bits: u32, mode: u32, uid: u32, gid: u32) -> bool {
+        self.uid == 0 || self.digit(mode, uid, gid) & bits == bits
+    }
+}
+
+/// A random number that nobody can guess (passive ports, unique names).
+pub fn random() -> u64 {
+    let mut octets = [0u8; 8];
+    // getrandom(2) fails for no request of 256 octets and less once the pool is up, which it is before any server is.
+    let _ = getrandom(&mut octets[..], GetRandomFlags::empty());
+    u64::from_ne_bytes(octets)
+}
+
+/// `length` random letters and digits, lower case.
+pub fn random_name(length: usize) -> String {
+    const SIGNS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut name = String::with_capacity(length);
+    while name.len() < length {
+        let mut bits = random();
+        for _ in 0..12.min(length - name.len()) {
+            name.push(char::from(SIGNS[(bits & 31) as usize]));
+            bits >>= 5;
+        }
+    }
+    name
+}
+
+/// Raises the limit of open descriptors as far as this process may, and says what it is.
+pub fn raise_descriptor_limit() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let mut raised = limit.clone();
+        raised.current = limit.maximum;
+        if setrlimit(Resource::Nofile, raised.clone()).is_ok() {
+            limit = raised;
+        }
+    }
+    limit.current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1 << 20)
+}
+
+/// Clears the umask of the process: new files get the mode that the session's own umask leaves (SITE UMASK).
+pub fn clear_umask() {
+    rustix::process::umask(rustix::fs::Mode::empty());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_random_and_as_long_as_asked() {
+        for length in [0, 1, 12, 13, 40] {
+            assert_eq!(random_name(length).len(), length);
+        }
+        assert_ne!(random_name(16), random_name(16));
+        assert!(random_name(64).bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit()));
+    }
+
+    #[test]
+    fn modes_are_asked_as_the_kernel_asks_them() {
+        let ids = ProcessIds { uid: 7, gid: 8, groups: vec![9] };
+        assert!(ids.allowed(4, 0o400, 7, 0) && !ids.allowed(2, 0o477, 7, 0));
+        assert!(ids.allowed(2, 0o020, 0, 8) && ids.allowed(2, 0o020, 0, 9) && !ids.allowed(2, 0o707, 0, 9));
+        assert!(ids.allowed(1, 0o001, 0, 0) && !ids.allowed(1, 0o776, 0, 0));
+        assert!(ProcessIds { uid: 0, ..ids }.allowed(7, 0, 1, 1));
+    }
+}
