@@ -77,3 +77,9 @@ pub const SLOW_DISK_FOR: Duration = Duration::from_secs(60);
 pub const QUICK_TO_FREE_OCTETS: u64 = 8 * 1024 * 1024;
 /// Octets of names that are read from a directory at once.
 pub const DIRECTORY_OCTETS: usize = 16 * 1024;
+/// Octets of a file that TYPE A translates at once.
+pub const ASCII_OCTETS: usize = 32 * 1024;
+/// The pipe between a socket and a file; a larger one saves calls, and one serves all sessions.
+pub const PIPE_OCTETS: usize = 1024 * 1024;
+/// What a helper moves before it looks for other work.
+pub const TRANSFER_OCTETS_PER_ERRAND: usize = 1024 * 1024;

@@ -226,11 +226,16 @@ impl Listing {
         self.root.set_patience(patience);
         output.append(&mut self.first);
         while output.len() < LISTING_OCTETS_AHEAD {
-            let Some(mut open) = self.open.take() else { return Ok(Fill::End) };
-            let filled = self.fill_from(&mut open, output, patience);
-            match filled {
+            let Some(mut open) = self.open.take() else {
+                if self.pending.is_empty() || self.entries_left == 0 {
+                    return Ok(Fill::End);
+                }
+                self.open_next(output)?;
+                continue;
+            };
+            match self.fill_from(&mut open, output, patience) {
                 Ok(Fill::More) => self.open = Some(open),
-                Ok(Fill::End) => self.open_next(output)?,
+                Ok(Fill::End) => {}
                 Err(error) => {
                     self.open = Some(open);
                     return Err(error);

@@ -1,0 +1,11 @@
+//! Octet streams and where they come from: listeners, passive ports, addresses. No verb and no reply code.
+
+mod address;
+mod listen;
+mod ports;
+mod stream;
+
+pub use address::{canonical, is_loopback, is_private};
+pub use listen::{DataListener, control_listener};
+pub use ports::Ports;
+pub use stream::{Pipe, Stream, dial};

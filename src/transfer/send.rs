@@ -1,0 +1,117 @@
+//! RETR: a file goes out, from the page cache to the socket by `sendfile`; in TYPE A through one small buffer.
+
+use super::ascii::{self, Last};
+use super::{Scratch, Step, Stop};
+use crate::fs::{self, Errno, Patience, Source};
+use crate::job::{Failure, Representation};
+use crate::limits::ASCII_OCTETS;
+use crate::net::Stream;
+
+#[derive(Debug)]
+pub(super) struct Send {
+    source: Source,
+    /// The next octet of the file.
+    offset: u64,
+    /// The size that the file had when it was opened; what is appended later is not sent.
+    end: u64,
+    way: Way,
+}
+
+/// How the octets go.
+#[derive(Debug)]
+enum Way {
+    /// `sendfile`.
+    Kernel,
+    /// Through the scratch buffer: a file system without `sendfile`.
+    Copy,
+    /// Translated; what was not yet sent of it.
+    Ascii { last: Last, pending: Vec<u8>, sent: usize },
+}
+
+impl Send {
+    pub(super) fn new(source: Source, offset: u64, representation: Representation) -> Send {
+        let end = source.facts().size;
+        let way = match representation {
+            Representation::Image => Way::Kernel,
+            Representation::Ascii => Way::Ascii { last: Last::default(), pending: Vec::new(), sent: 0 },
+        };
+        Send { source, offset, end, way }
+    }
+
+    pub(super) fn step(
+        &mut self,
+        stream: &mut Stream,
+        budget: usize,
+        scratch: &mut Scratch,
+        patience: Patience,
+        octets: &mut u64,
+    ) -> Result<Step, Stop> {
+        let mut left = budget;
+        while left > 0 && !self.is_done() {
+            let sent = match self.way {
+                Way::Kernel => self.send(stream, left, patience)?,
+                Way::Copy => self.copy(stream, left, scratch.buffer(), patience)?,
+                Way::Ascii { .. } => self.send_ascii(stream, scratch.buffer(), patience)?,
+            };
+            *octets += sent as u64;
+            left = left.saturating_sub(sent);
+        }
+        Ok(if self.is_done() { Step::End } else { Step::More })
+    }
+
+    fn is_done(&self) -> bool {
+        self.offset >= self.end && !matches!(&self.way, Way::Ascii { pending, .. } if !pending.is_empty())
+    }
+
+    fn send(&mut self, stream: &Stream, budget: usize, patience: Patience) -> Result<usize, Stop> {
+        let length = (self.end - self.offset).min(budget as u64);
+        self.source.check(self.offset, length, patience)?;
+        match self.source.send(stream, &mut self.offset, length as usize) {
+            Ok(0) => Err(Stop::Failed(Failure::Shrunk)),
+            Ok(sent) => Ok(sent),
+            Err(Errno::AGAIN) => Err(Stop::Blocked),
+            Err(Errno::INTR) => Ok(0),
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                self.way = Way::Copy;
+                Ok(0)
+            }
+            Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN | Errno::TIMEDOUT | Errno::HOSTUNREACH) => {
+                Err(Stop::Failed(Failure::ConnectionLost))
+            }
+            Err(errno) => Err(Stop::Failed(Failure::File(fs::Error::Os(errno)))),
+        }
+    }
+
+    fn copy(&mut self, stream: &mut Stream, budget: usize, buffer: &mut [u8], patience: Patience) -> Result<usize, Stop> {
+        let length = (self.end - self.offset).min(budget.min(buffer.len()) as u64);
+        self.source.check(self.offset, length, patience)?;
+        let count = self.source.read(&mut buffer[..length as usize], self.offset)?;
+        if count == 0 {
+            return Err(Stop::Failed(Failure::Shrunk));
+        }
+        let sent = stream.write(&buffer[..count])?;
+        self.offset += sent as u64;
+        Ok(sent)
+    }
+
+    fn send_ascii(&mut self, stream: &mut Stream, buffer: &mut [u8], patience: Patience) -> Result<usize, Stop> {
+        let Way::Ascii { last, pending, sent } = &mut self.way else { return Ok(0) };
+        if pending.is_empty() {
+            let length = (self.end - self.offset).min(ASCII_OCTETS as u64);
+            self.source.check(self.offset, length, patience)?;
+            let count = self.source.read(&mut buffer[..length as usize], self.offset)?;
+            if count == 0 {
+                return Err(Stop::Failed(Failure::Shrunk));
+            }
+            ascii::to_wire(last, &buffer[..count], pending);
+            self.offset += count as u64;
+        }
+        let count = stream.write(&pending[*sent..])?;
+        *sent += count;
+        if *sent == pending.len() {
+            pending.clear();
+            *sent = 0;
+        }
+        Ok(count)
+    }
+}
