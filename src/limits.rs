@@ -83,3 +83,32 @@ pub const ASCII_OCTETS: usize = 32 * 1024;
 pub const PIPE_OCTETS: usize = 1024 * 1024;
 /// What a helper moves before it looks for other work.
 pub const TRANSFER_OCTETS_PER_ERRAND: usize = 1024 * 1024;
+/// Octets of a client that are read and dropped when its session is closed.
+pub const DISCARD_OCTETS_MAX: usize = 64 * 1024;
+/// Descriptors that one session may need: control connection, data connection or its listener, file, directory.
+pub const DESCRIPTORS_PER_SESSION: usize = 4;
+/// Descriptors of the server itself: listeners, epoll, logs, pipes, the helpers'.
+pub const DESCRIPTORS_OF_ITS_OWN: usize = 64;
+/// How long the end of the program waits for the last log lines.
+pub const LOG_FLUSH: Duration = Duration::from_secs(2);
+/// Passwords longer than this are nobody's: what a hash costs grows with them.
+pub const PASSWORD_OCTETS_MAX: usize = 256;
+/// A users file; a larger one is not one.
+pub const USERS_FILE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+/// Bad lines of a users file that are told one by one.
+pub const PROBLEMS_SHOWN_MAX: usize = 50;
+/// Users that the start shows one by one.
+pub const USERS_SHOWN_MAX: usize = 20;
+/// What one `$5$` or `$6$` in a users file may cost: 1.5 s here. Beyond this, and the three below, the hash is refused
+/// when it is read, because one login would hold a helper for too long.
+pub const SHA_ROUNDS_MAX: u32 = 5_000_000;
+/// The same for bcrypt: cost 15 is 2.3 s here.
+pub const BCRYPT_COST_MAX: u32 = 15;
+/// Memory that one yescrypt or Argon2 may take, in KiB: 16 times mkpasswd's default, 4 times RFC 9106's smaller one.
+pub const HASH_MEMORY_KIB_MAX: u64 = 256 * 1024;
+/// Memory times passes of one Argon2, in KiB: 0.6 s here.
+pub const ARGON2_WORK_KIB_MAX: u64 = 1024 * 1024;
+/// The longest time that an option may ask for: a year, so that adding it to a clock never overflows.
+pub const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// Helpers that `--helpers` may ask for; each has its own buffer (`SCRATCH_OCTETS`).
+pub const HELPERS_MAX: usize = 64;

@@ -8,8 +8,9 @@ use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
+use super::ports::{Lease, PortPool};
 use super::{Stream, canonical};
-use crate::limits::{BACKLOG, DATA_BACKLOG, KEEPALIVE, STRANGERS_PER_TURN};
+use crate::limits::{BACKLOG, DATA_BACKLOG, KEEPALIVE, PASSIVE_PORT_TRIES, STRANGERS_PER_TURN};
 
 /// Listens for control connections; at `[::]` for IPv4 ones as well.
 ///
@@ -41,41 +42,34 @@ enum Registered {
 #[derive(Debug)]
 pub struct DataListener {
     listener: TcpListener,
-    port: u16,
+    lease: Lease,
     registered: Registered,
 }
 
 impl DataListener {
-    /// Listens at `port` of `local`'s address, the one that the client has reached already.
-    pub fn new(local: SocketAddr, port: u16) -> io::Result<DataListener> {
-        let address = match local {
-            SocketAddr::V4(v4) => SocketAddr::new(IpAddr::V4(*v4.ip()), port),
-            SocketAddr::V6(v6) => SocketAddr::V6(SocketAddrV6::new(*v6.ip(), port, 0, v6.scope_id())),
-        };
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
-        // Connections of the port's last owner may still linger.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(DATA_BACKLOG)?;
-        Ok(DataListener { listener: TcpListener::from_std(socket.into()), port, registered: Registered::No })
+    /// Listens at a port of `pool` and at `local`'s address, the one that the client has reached already; nothing where
+    /// there is no port to be had.
+    pub fn new(local: SocketAddr, pool: &PortPool) -> Option<DataListener> {
+        let (listener, lease) = pool.lend(PASSIVE_PORT_TRIES, |port| listen_at(local, port).ok())?;
+        Some(DataListener { listener, lease, registered: Registered::No })
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.lease.port()
     }
 
     /// Takes the connection of `client`; others are dropped, and the listener goes on.
     ///
     /// # Errors
     /// `WouldBlock` where the client has not come yet.
-    pub fn accept(&self, client: IpAddr) -> io::Result<(Stream, SocketAddr)> {
+    pub fn accept(&self, client: IpAddr) -> io::Result<Stream> {
         for _ in 0..STRANGERS_PER_TURN {
             match self.listener.accept() {
                 Ok((stream, from)) => {
                     let from = canonical(from);
                     if from.ip() == client {
-                        return Ok((Stream::new(stream), from));
+                        return Ok(Stream::new(stream));
                     }
                     log::warn!("{client}: a data connection from {} was dropped: it must come from {client}", from.ip());
                 }
@@ -96,4 +90,17 @@ impl DataListener {
         }
         Ok(())
     }
+}
+
+fn listen_at(local: SocketAddr, port: u16) -> io::Result<TcpListener> {
+    let address = match local {
+        SocketAddr::V4(v4) => SocketAddr::new(IpAddr::V4(*v4.ip()), port),
+        SocketAddr::V6(v6) => SocketAddr::V6(SocketAddrV6::new(*v6.ip(), port, 0, v6.scope_id())),
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+    // Connections of the port's last owner may still linger.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(DATA_BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
 }

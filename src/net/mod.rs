@@ -7,5 +7,5 @@ mod stream;
 
 pub use address::{canonical, is_loopback, is_private};
 pub use listen::{DataListener, control_listener};
-pub use ports::Ports;
+pub use ports::PortPool;
 pub use stream::{Pipe, Stream, dial};

@@ -31,10 +31,11 @@ impl Stream {
         Stream { stream, registered: Registered::No }
     }
 
-    /// Registers it, once, for both directions; where it was registered already, says so.
+    /// Registers it, once, for both directions and for urgent data.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         if self.registered == Registered::No {
-            self.stream.register(registry, token, Interest::READABLE | Interest::WRITABLE)?;
+            let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+            self.stream.register(registry, token, interest)?;
             self.registered = Registered::Yes;
         }
         Ok(())

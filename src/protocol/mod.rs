@@ -153,6 +153,11 @@ impl Interpreter {
             || (self.waiting == Waiting::Nothing && self.output.len() < OUTPUT_OCTETS_MAX && self.lines.peek().is_some())
     }
 
+    /// How many lines were carried out so far.
+    pub fn commands(&self) -> u64 {
+        self.commands
+    }
+
     /// Whether nothing is going on and no line waits.
     pub fn is_idle(&self) -> bool {
         self.waiting == Waiting::Nothing && !self.has_work()

@@ -30,6 +30,9 @@ impl Readiness {
     pub const WRITE: Readiness = Readiness(2);
     /// A new socket: trying costs less than asking.
     pub const ALL: Readiness = Readiness(3);
+    /// Reading less than there was room for does not show that all was read: there is urgent data, at which reading
+    /// stops, or the end.
+    pub const UNUSUAL: Readiness = Readiness(4);
 
     /// Whether all of `other` is in it.
     pub fn has(self, other: Readiness) -> bool {
@@ -53,6 +56,9 @@ impl Readiness {
         }
         if event.is_writable() || event.is_write_closed() || event.is_error() {
             ready.add(Readiness::WRITE);
+        }
+        if event.is_priority() || event.is_read_closed() || event.is_error() {
+            ready.add(Readiness::UNUSUAL);
         }
         ready
     }

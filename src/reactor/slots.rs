@@ -31,6 +31,9 @@ pub enum Part {
 }
 
 impl Key {
+    /// The key that nobody ever has.
+    pub const NOBODY: Key = Key { index: INDEX_MASK as u32, generation: 0 };
+
     /// The token with which one of his sockets is registered.
     pub fn token(self, part: Part) -> Token {
         Token((self.generation as usize) << (INDEX_BITS + PART_BITS) | (self.index as usize) << PART_BITS | part as usize)

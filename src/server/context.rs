@@ -1,0 +1,59 @@
+//! What all sessions share: the loop's own buffer, the passive ports, the helpers, the users, the limits.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::Registry;
+
+use super::errand::Helpers;
+use crate::auth::Users;
+use crate::fs::Disks;
+use crate::log::Log;
+use crate::net::{PortPool, is_private};
+use crate::protocol::state::Settings;
+use crate::transfer::Scratch;
+
+/// Whether the server goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Serving,
+    /// SIGTERM came: transfers may go on until then.
+    Stopping(Instant),
+}
+
+/// What the loop hands to each turn.
+#[derive(Debug)]
+pub struct Context {
+    pub registry: Registry,
+    /// The time of this round.
+    pub now: Instant,
+    pub phase: Phase,
+    pub scratch: Scratch,
+    pub ports: PortPool,
+    pub helpers: Helpers,
+    pub users: Arc<Users>,
+    pub disks: Arc<Disks>,
+    pub settings: Arc<Settings>,
+    /// The address that PASV tells, if not the control connection's own.
+    pub passive_address: Option<Ipv4Addr>,
+    pub login_timeout: Option<Duration>,
+    pub data_timeout: Option<Duration>,
+    pub log: Log,
+}
+
+impl Context {
+    /// The address that a client is told to connect to: `--passive-address`, but the control connection's own for a
+    /// client in the same private network, who may not reach the other from there.
+    pub fn passive_address_for(&self, local: SocketAddr, peer: SocketAddr) -> IpAddr {
+        match self.passive_address {
+            Some(address) if !(is_private(peer.ip()) && is_private(local.ip())) => IpAddr::V4(address),
+            _ => local.ip(),
+        }
+    }
+
+    /// When a data connection that last moved at `since` has stalled.
+    pub fn stalls(&self, since: Instant) -> Option<Instant> {
+        self.data_timeout.map(|timeout| since + timeout)
+    }
+}

@@ -1,0 +1,224 @@
+//! Errands: work that may wait (for a disk, a hash, a name server), lent to a helper thread with all that it needs, and
+//! brought back to the loop as an event.
+//!
+//! Helpers are started when they are first needed and leave when there is nothing to do. With `--helpers 0` an errand
+//! is run where it stands, and the loop waits.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use mio::Waker;
+
+use crate::account::{Account, Credentials};
+use crate::auth::Users;
+use crate::fs::{self, Disks, Patience, Root};
+use crate::limits::{ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, TRANSFER_OCTETS_PER_ERRAND};
+use crate::net::Stream;
+use crate::protocol::Deferred;
+use crate::reactor::Key;
+use crate::transfer::{Progress, Scratch, Transfer};
+
+/// What is lent.
+#[derive(Debug)]
+pub enum Errand {
+    /// Whose are these credentials, and is his root there?
+    Login { users: Arc<Users>, credentials: Credentials, disks: Arc<Disks> },
+    /// A command that would have waited.
+    Command(Box<Deferred>),
+    /// A step of a transfer that would have waited.
+    Step(Stream, Box<Transfer>),
+    /// The address of a host name.
+    Resolve(String),
+    /// What came back for a session that has left: closing its files may wait.
+    Discard(Box<Return>),
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub enum Return {
+    Login(Option<(Account, Root)>),
+    Command(Box<Deferred>),
+    Step(Stream, Box<Transfer>, Progress),
+    Resolved(io::Result<Vec<IpAddr>>),
+    Discarded,
+    /// It panicked, and what was lent is gone.
+    Lost,
+}
+
+impl Errand {
+    fn run(self, scratch: &mut Scratch) -> Return {
+        match self {
+            Errand::Login { users, credentials, disks } => Return::Login(log_in(&users, &credentials, &disks, Patience::MayWait).ok()),
+            Errand::Command(mut deferred) => {
+                deferred.run();
+                Return::Command(deferred)
+            }
+            Errand::Step(mut stream, mut transfer) => {
+                let progress = step(&mut stream, &mut transfer, scratch);
+                Return::Step(stream, transfer, progress)
+            }
+            Errand::Resolve(host) => Return::Resolved(resolve(&host)),
+            Errand::Discard(gone) => {
+                drop(gone);
+                Return::Discarded
+            }
+        }
+    }
+}
+
+/// Several steps at once, as long as the network takes part: bringing an errand back has its price.
+fn step(stream: &mut Stream, transfer: &mut Transfer, scratch: &mut Scratch) -> Progress {
+    let begin = transfer.octets();
+    loop {
+        let left = (begin + TRANSFER_OCTETS_PER_ERRAND as u64).saturating_sub(transfer.octets());
+        match transfer.step(stream, left as usize, scratch, Patience::MayWait) {
+            Progress::Again if left > 0 => {}
+            progress => return progress,
+        }
+    }
+}
+
+/// Looks a host name up. A port must be given, and is of no interest.
+pub fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
+    Ok(std::net::ToSocketAddrs::to_socket_addrs(&(host, 21))?.map(|address| address.ip()).collect())
+}
+
+/// Why nobody was logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoLogin {
+    /// The disk would have to be waited for.
+    WouldWait,
+    Refused,
+}
+
+/// Who the credentials belong to, with his root open.
+pub fn log_in(users: &Users, credentials: &Credentials, disks: &Arc<Disks>, patience: Patience) -> Result<(Account, Root), NoLogin> {
+    let account = users.verify(credentials).ok_or(NoLogin::Refused)?;
+    match Root::open(&account.root, disks, patience) {
+        Ok(mut root) => {
+            root.set_patience(Patience::CachedOnly);
+            Ok((account, root))
+        }
+        Err(fs::Error::WouldWait) => Err(NoLogin::WouldWait),
+        Err(error) => {
+            log::error!("the directory {} of {:?} cannot be opened: {error}", account.root.display(), account.name);
+            Err(NoLogin::Refused)
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<(Key, Errand)>,
+    helpers: usize,
+    idle: usize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+    done: Mutex<Vec<(Key, Return)>>,
+    waker: Waker,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bring_back(&self, key: Key, returned: Return) {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).push((key, returned));
+        if let Err(error) = self.waker.wake() {
+            log::error!("the loop cannot be woken: {error}");
+        }
+    }
+}
+
+/// The helpers, and what is lent to them.
+#[derive(Debug)]
+pub struct Helpers {
+    shared: Arc<Shared>,
+    /// `--helpers`.
+    most: usize,
+    /// For errands that are run in place.
+    scratch: Scratch,
+}
+
+impl Helpers {
+    /// No helper yet, and at most `most`; `waker` wakes the loop when something comes back.
+    pub fn new(most: usize, waker: Waker) -> Helpers {
+        let shared = Shared { queue: Mutex::default(), work: Condvar::new(), done: Mutex::default(), waker };
+        Helpers { shared: Arc::new(shared), most, scratch: Scratch::default() }
+    }
+
+    /// Lends `errand` for the session `key`.
+    ///
+    /// # Errors
+    /// It comes back at once where too many wait already.
+    pub fn lend(&mut self, key: Key, errand: Errand) -> Result<(), Errand> {
+        let mut queue = self.shared.queue();
+        if queue.waiting.len() >= ERRANDS_WAITING_MAX && !matches!(errand, Errand::Discard(_)) {
+            return Err(errand);
+        }
+        if queue.idle <= queue.waiting.len() && queue.helpers < self.most && self.start() {
+            queue.helpers += 1;
+        }
+        if queue.helpers == 0 {
+            drop(queue);
+            let returned = run(errand, &mut self.scratch);
+            self.shared.bring_back(key, returned);
+            return Ok(());
+        }
+        queue.waiting.push_back((key, errand));
+        drop(queue);
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    fn start(&self) -> bool {
+        let shared = self.shared.clone();
+        let helper = thread::Builder::new().name("helper".into()).stack_size(HELPER_STACK_OCTETS);
+        let started = helper.spawn(move || help(&shared));
+        if let Err(error) = &started {
+            log::error!("a helper cannot be started: {error}");
+        }
+        started.is_ok()
+    }
+
+    /// What came back since the last call.
+    pub fn returned(&mut self) -> Vec<(Key, Return)> {
+        std::mem::take(&mut self.shared.done.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn run(errand: Errand, scratch: &mut Scratch) -> Return {
+    catch_unwind(AssertUnwindSafe(|| errand.run(scratch))).unwrap_or(Return::Lost)
+}
+
+/// The life of a helper.
+fn help(shared: &Shared) {
+    let mut scratch = Scratch::default();
+    let mut queue = shared.queue();
+    loop {
+        if let Some((key, errand)) = queue.waiting.pop_front() {
+            drop(queue);
+            let returned = run(errand, &mut scratch);
+            shared.bring_back(key, returned);
+            queue = shared.queue();
+            continue;
+        }
+        queue.idle += 1;
+        let (woken, waited) = shared.work.wait_timeout(queue, HELPER_IDLE).unwrap_or_else(PoisonError::into_inner);
+        queue = woken;
+        queue.idle -= 1;
+        if waited.timed_out() && queue.waiting.is_empty() {
+            queue.helpers -= 1;
+            return;
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Where the floors meet: the loop. It takes turns, accepts, hands turns to sessions, and stops cleanly.
+
+mod admission;
+mod context;
+mod data;
+mod errand;
+mod passive;
+mod session;
+mod start;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpListener;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::auth::Accounts;
+use crate::net::{Stream, canonical};
+use crate::options::Options;
+use crate::reactor::{Key, Part, Reactor, Readiness};
+use admission::{Accepted, Admission};
+use context::{Context, Phase};
+use errand::{Errand, Return};
+use passive::PassiveHost;
+use session::{Next, Session};
+
+pub use start::Error;
+
+/// The bells of the reactor; listeners come behind them.
+const HELPER_BELL: usize = 0;
+const SIGNAL_BELL: usize = 1;
+const LISTENER_BELL: usize = 2;
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// It cannot begin: a port is in use, a directory is not there, the kernel has no `openat2`.
+pub fn run(options: Options, log: crate::log::Log) -> Result<(), Error> {
+    match start::start(options, log)? {
+        Some(mut server) => server.serve().map_err(Error::Loop),
+        None => Ok(()),
+    }
+}
+
+struct Server {
+    reactor: Reactor<Session>,
+    context: Context,
+    listeners: Vec<TcpListener>,
+    admission: Admission,
+    signals: Signals,
+    accounts: Accounts,
+    passive: PassiveHost,
+    grace: Duration,
+    /// Descriptors were short: accepting pauses until then, or until a session closes.
+    paused: Option<Instant>,
+    /// Bells that have rung, and listeners that may have more.
+    rang: Vec<usize>,
+}
+
+impl Server {
+    fn serve(&mut self) -> io::Result<()> {
+        loop {
+            let next = self.next_look();
+            let rang = &mut self.rang;
+            self.reactor.wait(next, |number| rang.push(number))?;
+            self.context.now = self.reactor.now();
+            self.answer_bells();
+            while let Some(key) = self.reactor.next_turn() {
+                self.turn(key);
+            }
+            if let Phase::Stopping(until) = self.context.phase
+                && (self.reactor.is_empty() || self.context.now >= until + Duration::from_secs(1))
+            {
+                log::info!("stopped");
+                return Ok(());
+            }
+        }
+    }
+
+    /// When the server itself has something to do, though nothing happens.
+    fn next_look(&self) -> Option<Instant> {
+        let stop = match self.context.phase {
+            Phase::Stopping(until) => Some(until + Duration::from_secs(1)),
+            Phase::Serving => None,
+        };
+        let more = (!self.rang.is_empty()).then_some(self.context.now);
+        [stop, more, self.paused, self.passive.next_look()].into_iter().flatten().min()
+    }
+
+    fn answer_bells(&mut self) {
+        if self.paused.is_some_and(|until| until <= self.context.now) {
+            self.resume_accepting();
+        }
+        if let Some(host) = self.passive.due(self.context.now) {
+            self.lend_nobodys(Errand::Resolve(host));
+        }
+        for number in std::mem::take(&mut self.rang) {
+            match number {
+                HELPER_BELL => self.take_back(),
+                SIGNAL_BELL => self.answer_signals(),
+                number => self.accept(number - LISTENER_BELL),
+            }
+        }
+    }
+
+    fn turn(&mut self, key: Key) {
+        let Some(slot) = self.reactor.get_mut(key) else { return };
+        let (session, ready, context) = (&mut slot.value, &mut slot.ready, &mut self.context);
+        let next = catch_unwind(AssertUnwindSafe(|| session.turn(key, ready, context)));
+        match next {
+            Ok(Next::Wait(deadline)) => self.reactor.arm(key, deadline),
+            Ok(Next::Again) => self.reactor.queue(key),
+            Ok(Next::Gone) => self.part(key),
+            Err(_) => {
+                log::error!("an internal error ended a session; the others go on");
+                self.part(key);
+            }
+        }
+    }
+
+    fn part(&mut self, key: Key) {
+        if let Some(session) = self.reactor.remove(key) {
+            self.admission.leave(session.peer().ip());
+            log::debug!("{}: disconnected", session.peer().ip());
+            drop(session);
+            self.resume_accepting();
+        }
+    }
+
+    /// What helpers bring back goes to the sessions that lent it, if they are still there.
+    fn take_back(&mut self) {
+        for (key, returned) in self.context.helpers.returned() {
+            if let Return::Resolved(found) = returned {
+                self.context.passive_address = self.passive.resolved(found, self.context.now);
+                continue;
+            }
+            let Some(slot) = self.reactor.get_mut(key) else {
+                if !matches!(returned, Return::Discarded | Return::Login(_) | Return::Lost) {
+                    self.lend_nobodys(Errand::Discard(Box::new(returned)));
+                }
+                continue;
+            };
+            let (session, ready, context) = (&mut slot.value, &mut slot.ready[Part::Second as usize], &mut self.context);
+            if catch_unwind(AssertUnwindSafe(|| session.returned(key, ready, returned, context))).is_err() {
+                log::error!("an internal error ended a session; the others go on");
+                self.part(key);
+                continue;
+            }
+            self.reactor.queue(key);
+        }
+    }
+
+    /// An errand of the server's own: its key is one that nobody has.
+    fn lend_nobodys(&mut self, errand: Errand) {
+        if self.context.helpers.lend(Key::NOBODY, errand).is_err() {
+            log::warn!("too many errands wait; the host name of --passive-address is looked up later");
+        }
+    }
+
+    fn accept(&mut self, number: usize) {
+        if self.paused.is_some() || self.context.phase != Phase::Serving {
+            return;
+        }
+        let Some(listener) = self.listeners.get(number) else { return };
+        for _ in 0..crate::limits::ACCEPTS_PER_TURN {
+            match self.admission.accept(listener) {
+                Accepted::Session(stream, peer) => {
+                    let peer = canonical(peer);
+                    let stream = Stream::new(stream);
+                    match stream.local_address() {
+                        Ok(local) => {
+                            let session = Session::new(stream, canonical(local), peer, &self.context);
+                            admit(&mut self.reactor, &mut self.admission, session, &self.context);
+                        }
+                        Err(_) => self.admission.leave(peer.ip()),
+                    }
+                }
+                Accepted::Refused => {}
+                Accepted::Nobody => return,
+                Accepted::OutOfDescriptors => {
+                    self.paused = Some(self.context.now + crate::limits::ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+        // There may be more of them, and no further event will say so.
+        self.rang.push(LISTENER_BELL + number);
+    }
+
+    /// Edge-triggered: no event comes for those who queued while accepting paused.
+    fn resume_accepting(&mut self) {
+        if self.paused.take().is_some() {
+            self.rang.extend((0..self.listeners.len()).map(|number| LISTENER_BELL + number));
+        }
+    }
+
+    fn answer_signals(&mut self) {
+        let signals: Vec<i32> = self.signals.pending().collect();
+        for signal in signals {
+            match signal {
+                SIGHUP => self.reload(),
+                SIGTERM | SIGINT => self.stop(),
+                // SIGXFSZ is only caught so that a write beyond the limit of file sizes fails and does not kill.
+                _ => {}
+            }
+        }
+    }
+
+    /// SIGHUP: reads the users file again and opens the logs again; sessions go on as they are.
+    fn reload(&mut self) {
+        self.context.log.reopen();
+        self.context.disks.forget();
+        match self.accounts.load() {
+            Ok((users, warnings)) => {
+                warnings.iter().for_each(|warning| log::warn!("{warning}"));
+                log::info!("reloaded: {}", users.summary());
+                self.context.users = Arc::new(users);
+            }
+            Err(error) => log::error!("the users stay as they were: {error}"),
+        }
+    }
+
+    /// SIGTERM and SIGINT: accepts nobody any more and lets transfers finish; the second one ends them too.
+    fn stop(&mut self) {
+        let until = match self.context.phase {
+            Phase::Serving => self.context.now + self.grace,
+            Phase::Stopping(_) => self.context.now,
+        };
+        log::info!("stopping: {} sessions, at most {} s for their transfers", self.reactor.len(), self.grace.as_secs());
+        self.context.phase = Phase::Stopping(until);
+        self.listeners.clear();
+        for key in self.reactor.keys() {
+            self.reactor.queue(key);
+        }
+    }
+}
+
+/// Gives a new session its slot.
+fn admit(reactor: &mut Reactor<Session>, admission: &mut Admission, session: Session, context: &Context) {
+    let peer = session.peer().ip();
+    let key = reactor.insert(session);
+    let registered = reactor.get_mut(key).map(|slot| {
+        // The greeting can be written; whether there is something to read, the first event will say.
+        slot.ready = [Readiness::WRITE, Readiness::ALL];
+        slot.value.register(key, context)
+    });
+    if !matches!(registered, Some(Ok(()))) {
+        reactor.remove(key);
+        admission.leave(peer);
+        return;
+    }
+    log::debug!("{peer}: connected");
+}
+
+/// The signals that are caught.
+fn signals() -> io::Result<Signals> {
+    Signals::new([SIGHUP, SIGINT, SIGTERM, SIGXFSZ])
+}

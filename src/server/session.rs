@@ -1,0 +1,452 @@
+//! One client: its control connection, its interpreter, its data connection. Carries out the interpreter's actions.
+//!
+//! Nothing else writes to a control connection, and what is written is the interpreter's to say.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::context::{Context, Phase};
+use super::data::{Data, Ended, Stepped};
+use super::errand::{Errand, NoLogin, Return, log_in};
+use crate::account::{Account, Credentials};
+use crate::fs::{Patience, Root};
+use crate::job::{Failure, Representation};
+use crate::limits::{
+    CLOSE_TIMEOUT, COMMANDS_PER_TURN, DISCARD_OCTETS_MAX, LOGIN_REFUSAL_STEP, OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN,
+    TRANSFER_OCTETS_PER_TURN,
+};
+use crate::log::{Direction, Shown, Transfer};
+use crate::net::{DataListener, Stream};
+use crate::protocol::command::Passive;
+use crate::protocol::{Action, Interpreter};
+use crate::reactor::{Key, Part, Readiness};
+
+/// What the loop has to do with a session after its turn.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing, until something happens or this time comes.
+    Wait(Option<Instant>),
+    /// Another turn, after the others.
+    Again,
+    Gone,
+}
+
+/// What the control connection still gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Open,
+    /// The client has closed its side; what it said before is still carried out.
+    Ended,
+}
+
+/// How far the session is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// The last reply was given, and must be sent by then.
+    Closing(Instant),
+}
+
+/// An answer that the interpreter waits for.
+#[derive(Debug)]
+enum Away {
+    Nothing,
+    /// Credentials are being checked, since then.
+    Login(Instant, Vec<u8>),
+    /// They were wrong, which is told then.
+    Refusal(Instant),
+    /// A command is with a helper.
+    Command,
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Session {
+    stream: Stream,
+    local: SocketAddr,
+    peer: SocketAddr,
+    interpreter: Interpreter,
+    data: Data,
+    away: Away,
+    input: Input,
+    stage: Stage,
+    began: Instant,
+    /// When the client was last heard of.
+    active: Instant,
+}
+
+impl Session {
+    /// A session on a new control connection, with both its ends.
+    pub fn new(stream: Stream, local: SocketAddr, peer: SocketAddr, context: &Context) -> Session {
+        let now = context.now;
+        let interpreter = Interpreter::new(context.settings.clone(), local, peer);
+        Session {
+            stream,
+            local,
+            peer,
+            interpreter,
+            data: Data::None,
+            away: Away::Nothing,
+            input: Input::Open,
+            stage: Stage::Open,
+            began: now,
+            active: now,
+        }
+    }
+
+    /// The client's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Registers the control connection with the reactor.
+    pub fn register(&mut self, key: Key, context: &Context) -> io::Result<()> {
+        self.stream.register(&context.registry, key.token(Part::First))
+    }
+
+    /// Goes on as far as it can without waiting, and as far as one turn goes.
+    pub fn turn(&mut self, key: Key, ready: &mut [Readiness; 2], context: &mut Context) -> Next {
+        self.expire(context);
+        if self.receive(&mut ready[0], context).is_err() {
+            return Next::Gone;
+        }
+        let spent = self.work(key, &mut ready[1], context);
+        if self.flush(&mut ready[0]).is_err() {
+            return Next::Gone;
+        }
+        self.end_turn(ready[0], spent, context)
+    }
+
+    /// Takes back what was lent; a turn follows.
+    pub fn returned(&mut self, key: Key, ready: &mut Readiness, returned: Return, context: &mut Context) {
+        match returned {
+            Return::Login(account) => self.checked(account, context),
+            Return::Command(deferred) => {
+                self.away = Away::Nothing;
+                self.interpreter.returned(*deferred);
+            }
+            Return::Step(stream, transfer, progress) => {
+                if let Stepped::Ended(ended) = self.data.returned(key, ready, stream, transfer, progress, context) {
+                    self.finish(ended, context);
+                }
+            }
+            Return::Lost => self.lost(context),
+            Return::Resolved(_) | Return::Discarded => {}
+        }
+    }
+
+    /// A helper panicked over an errand of this session, which cannot go on: what it needs is gone.
+    fn lost(&mut self, context: &Context) {
+        log::error!("{}: an internal error ended this session", self.peer.ip());
+        if let Some(ended) = self.data.lost() {
+            self.finish(ended, context);
+        }
+        self.interpreter.farewell("Internal error; goodbye.");
+    }
+
+    /// Reads one buffer of commands, if there is anything to read and room for it.
+    fn receive(&mut self, ready: &mut Readiness, context: &mut Context) -> io::Result<()> {
+        if self.input == Input::Ended || !ready.has(Readiness::READ) || !self.interpreter.wants_octets() {
+            return Ok(());
+        }
+        let buffer = &mut context.scratch.buffer()[..READ_OCTETS_PER_TURN];
+        let room = buffer.len();
+        match self.stream.read(buffer) {
+            Ok(0) => {
+                self.input = Input::Ended;
+                ready.clear(Readiness::READ);
+            }
+            Ok(count) => {
+                self.interpreter.receive(&buffer[..count]);
+                self.active = context.now;
+                if count < room && !ready.has(Readiness::UNUSUAL) {
+                    ready.clear(Readiness::READ);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready.clear(Readiness::READ);
+                ready.clear(Readiness::UNUSUAL);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Carries out commands and moves data until neither can go on, or the turn is over.
+    fn work(&mut self, key: Key, ready: &mut Readiness, context: &mut Context) -> Spent {
+        let mut commands = COMMANDS_PER_TURN;
+        let mut octets = TRANSFER_OCTETS_PER_TURN;
+        let mut rounds = COMMANDS_PER_TURN * 2;
+        while rounds > 0 {
+            rounds -= 1;
+            let before = self.interpreter.commands();
+            let acted = match (commands > 0).then(|| self.interpreter.next_action()).flatten() {
+                Some(action) => {
+                    self.act(action, key, ready, context);
+                    true
+                }
+                None => false,
+            };
+            let carried_out = (self.interpreter.commands() - before) as usize;
+            commands = commands.saturating_sub(carried_out);
+            let stepped = match self.data.step(key, self.peer, ready, &mut octets, context) {
+                Stepped::Nothing => false,
+                Stepped::Moved => true,
+                Stepped::Ended(ended) => {
+                    self.finish(ended, context);
+                    true
+                }
+            };
+            if !acted && carried_out == 0 && !stepped {
+                return if octets == 0 || commands == 0 { Spent::Turn } else { Spent::Work };
+            }
+            if octets == 0 {
+                return Spent::Turn;
+            }
+        }
+        Spent::Turn
+    }
+
+    fn act(&mut self, action: Action, key: Key, ready: &mut Readiness, context: &mut Context) {
+        match action {
+            Action::Check(credentials) => self.check(credentials, key, context),
+            Action::Defer(deferred) => {
+                self.away = Away::Command;
+                if let Err(Errand::Command(deferred)) = context.helpers.lend(key, Errand::Command(deferred)) {
+                    self.away = Away::Nothing;
+                    self.interpreter.returned(*deferred);
+                }
+            }
+            Action::Listen(passive) => self.listen(passive, context),
+            Action::Dial(address) => self.data = Data::Named(address),
+            Action::Transfer(job) => {
+                *ready = Readiness::ALL;
+                if let Some(ended) = self.data.begin(job, self.local, context) {
+                    self.finish(ended, context);
+                }
+            }
+            Action::Abort => {
+                if let Some(ended) = self.data.abort(Failure::Aborted) {
+                    self.finish(ended, context);
+                }
+            }
+            Action::CloseData => self.data = Data::None,
+            Action::Status => self.interpreter.status(self.data.describe()),
+            Action::Close => self.stage = Stage::Closing(context.now + CLOSE_TIMEOUT),
+        }
+    }
+
+    fn listen(&mut self, passive: Passive, context: &Context) {
+        // The old port goes back first: a range of one port is enough for one session.
+        self.data = Data::None;
+        match DataListener::new(self.local, &context.ports) {
+            Some(listener) => {
+                let mut address = self.local;
+                if passive == Passive::Pasv {
+                    address.set_ip(context.passive_address_for(self.local, self.peer));
+                }
+                address.set_port(listener.port());
+                self.data = Data::Listening(listener);
+                self.interpreter.listening(Ok(address));
+            }
+            None => {
+                log::warn!("{}: no passive port is free; --passive-ports sets the range", self.peer.ip());
+                self.interpreter.listening(Err("No passive port is free; try again."));
+            }
+        }
+    }
+
+    fn check(&mut self, credentials: Credentials, key: Key, context: &mut Context) {
+        self.away = Away::Login(context.now, credentials.user.clone());
+        if !context.users.is_costly() {
+            match log_in(&context.users, &credentials, &context.disks, Patience::CachedOnly) {
+                Ok(account) => return self.checked(Some(account), context),
+                Err(NoLogin::Refused) => return self.checked(None, context),
+                Err(NoLogin::WouldWait) => {}
+            }
+        }
+        let errand = Errand::Login { users: context.users.clone(), credentials, disks: context.disks.clone() };
+        if context.helpers.lend(key, errand).is_err() {
+            self.away = Away::Nothing;
+            self.interpreter.farewell("Too many logins at once; try again later.");
+        }
+    }
+
+    /// The verdict on credentials. A refusal is told at a whole step after PASS came, so that the time tells nothing of
+    /// what was wrong.
+    fn checked(&mut self, account: Option<(Account, Root)>, context: &Context) {
+        let Away::Login(since, user) = std::mem::replace(&mut self.away, Away::Nothing) else { return };
+        match account {
+            Some((account, root)) => {
+                log::info!("{}: logged in as {}", self.peer.ip(), Shown(account.name.as_bytes()));
+                self.interpreter.verdict(Some((account, root)));
+                // Who has just logged in has just been heard of, however long the hash took.
+                self.active = Instant::now();
+            }
+            None => {
+                log::warn!("{}: login failed for {}", self.peer.ip(), Shown(&user));
+                let steps = since.elapsed().as_millis() / LOGIN_REFUSAL_STEP.as_millis() + 1;
+                let wait = LOGIN_REFUSAL_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+                let at = since + wait;
+                self.away = Away::Refusal(at);
+                if context.phase != Phase::Serving {
+                    self.refuse();
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self) {
+        self.away = Away::Nothing;
+        self.interpreter.verdict(None);
+    }
+
+    fn finish(&mut self, ended: Ended, context: &Context) {
+        self.active = context.now;
+        if let (Some(subject), Some(logged_in)) = (&ended.subject, self.interpreter.logged_in()) {
+            let account = &logged_in.account;
+            let complete = ended.report.outcome.is_ok();
+            let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+            context.log.transfer(&Transfer {
+                time: i64::try_from(time).unwrap_or(i64::MAX),
+                duration: ended.duration,
+                peer: self.peer.ip(),
+                octets: ended.report.octets,
+                path: subject.path.normalized().as_bytes(),
+                ascii: subject.representation == Representation::Ascii,
+                direction: subject.direction,
+                anonymous: account.anonymous,
+                user: account.name.as_bytes(),
+                complete,
+            });
+            log::info!(
+                "{}: {} {} {}, {} octets in {:.3} s{}",
+                self.peer.ip(),
+                Shown(account.name.as_bytes()),
+                if subject.direction == Direction::In { "stored" } else { "retrieved" },
+                Shown(subject.path.normalized().as_bytes()),
+                ended.report.octets,
+                ended.duration.as_secs_f64(),
+                if complete { "" } else { ", incomplete" },
+            );
+        }
+        self.interpreter.finished(&ended.report);
+    }
+
+    /// Does what the time asks for.
+    fn expire(&mut self, context: &Context) {
+        if let Some(ended) = self.data.expire(context) {
+            self.finish(ended, context);
+        }
+        if matches!(self.away, Away::Refusal(at) if at <= context.now) {
+            self.refuse();
+        }
+        if let Some(ended) = self.stopping(context) {
+            self.finish(ended, context);
+        }
+        if self.idle_deadline(context).is_some_and(|deadline| deadline <= context.now) {
+            let text = if self.interpreter.is_logged_in() { "Idle for too long; goodbye." } else { "Login took too long; goodbye." };
+            self.interpreter.farewell(text);
+        }
+    }
+
+    /// A server that stops lets transfers finish, and says goodbye to whoever has none.
+    fn stopping(&mut self, context: &Context) -> Option<Ended> {
+        let Phase::Stopping(until) = context.phase else { return None };
+        if !self.data.is_busy() {
+            self.interpreter.farewell("The server is stopping; goodbye.");
+            return None;
+        }
+        if context.now < until {
+            return None;
+        }
+        let ended = self.data.abort(Failure::Stopping);
+        // What is lent comes back, or does not: nobody waits for it any more.
+        self.interpreter.farewell("The server is stopping; goodbye.");
+        ended
+    }
+
+    /// When the client has been silent for too long. The clock stands still while data moves or a helper works.
+    fn idle_deadline(&self, context: &Context) -> Option<Instant> {
+        if self.data.is_busy() || !matches!(self.away, Away::Nothing) || self.stage != Stage::Open {
+            return None;
+        }
+        if self.interpreter.is_logged_in() {
+            return self.interpreter.idle_timeout().map(|timeout| self.active + timeout);
+        }
+        context.login_timeout.map(|timeout| self.began + timeout)
+    }
+
+    /// When this session must be looked at, whatever happens.
+    fn deadline(&self, context: &Context) -> Option<Instant> {
+        let closing = match self.stage {
+            Stage::Closing(until) => Some(until),
+            Stage::Open => None,
+        };
+        let refusal = match self.away {
+            Away::Refusal(at) => Some(at),
+            _ => None,
+        };
+        let stopping = match context.phase {
+            Phase::Stopping(until) if until > context.now => Some(until),
+            _ => None,
+        };
+        let all = [closing, refusal, stopping, self.data.deadline(context), self.idle_deadline(context)];
+        all.into_iter().flatten().min()
+    }
+
+    /// Sends what there is to say.
+    fn flush(&mut self, ready: &mut Readiness) -> io::Result<()> {
+        while ready.has(Readiness::WRITE) && !self.interpreter.output().is_empty() {
+            match self.stream.write(self.interpreter.output()) {
+                Ok(count) => self.interpreter.sent(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear(Readiness::WRITE),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn end_turn(&mut self, ready: Readiness, spent: Spent, context: &mut Context) -> Next {
+        if let Stage::Closing(until) = self.stage {
+            if self.interpreter.output().is_empty() {
+                self.discard(context);
+                return Next::Gone;
+            }
+            return if until <= context.now { Next::Gone } else { Next::Wait(Some(until)) };
+        }
+        let quiet = self.interpreter.is_idle() && !self.data.is_busy() && self.interpreter.output().is_empty();
+        if self.input == Input::Ended && quiet {
+            return Next::Gone;
+        }
+        let more = self.input == Input::Open && ready.has(Readiness::READ) && self.interpreter.wants_octets();
+        let room = self.interpreter.output().len() < OUTPUT_OCTETS_MAX;
+        if spent == Spent::Turn || more || (room && self.interpreter.has_work()) {
+            return Next::Again;
+        }
+        Next::Wait(self.deadline(context))
+    }
+
+    /// Closing with unread octets would reset the connection, and the last reply might be lost with it.
+    fn discard(&mut self, context: &mut Context) {
+        // An error here means that the client has left already.
+        let _ = self.stream.end_output();
+        let mut left = DISCARD_OCTETS_MAX;
+        while left > 0 {
+            match self.stream.read(&mut context.scratch.buffer()[..READ_OCTETS_PER_TURN]) {
+                Ok(count) if count > 0 => left = left.saturating_sub(count),
+                _ => return,
+            }
+        }
+    }
+}
+
+/// What a turn has used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spent {
+    /// All that there was to do.
+    Work,
+    /// The turn itself; there may be more to do.
+    Turn,
+}

@@ -1,0 +1,237 @@
+//! From options to a server that listens, and what it says of itself at the start.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mio::Interest;
+use mio::net::TcpListener;
+use rustix::io::Errno;
+
+use super::admission::Admission;
+use super::context::{Context, Phase};
+use super::errand::{Helpers, resolve};
+use super::passive::PassiveHost;
+use super::{HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, signals};
+use crate::fs::{Disks, Owners, Patience, ProcessIds, Root};
+use crate::limits::{DESCRIPTORS_OF_ITS_OWN, DESCRIPTORS_PER_SESSION};
+use crate::listing::Format;
+use crate::log::{Log, Shown};
+use crate::net::{PortPool, canonical, control_listener, is_loopback, is_private};
+use crate::options::{DEFAULT_PORTS, Options, PassiveAddress};
+use crate::protocol::state::Settings;
+use crate::reactor::{Reactor, bell};
+use crate::sys;
+use crate::transfer::Scratch;
+
+/// Why the server does not run. All of these are the system's: exit code 1.
+#[derive(Debug)]
+pub enum Error {
+    /// It cannot listen there.
+    Listen(SocketAddr, io::Error),
+    /// No `openat2`.
+    Sandbox(Errno),
+    /// The directory that is served cannot be opened.
+    Directory(std::path::PathBuf, crate::fs::Error),
+    /// The loop itself cannot begin.
+    Loop(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Listen(address, error) => {
+                write!(f, "cannot listen at {address}: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => f.write_str("; is another server running? --listen takes another port"),
+                    io::ErrorKind::PermissionDenied => {
+                        f.write_str("; ports below 1024 need root or CAP_NET_BIND_SERVICE; --listen takes another port")
+                    }
+                    io::ErrorKind::AddrNotAvailable => f.write_str("; --listen takes an address of this machine"),
+                    _ => Ok(()),
+                }
+            }
+            Error::Sandbox(Errno::NOSYS) => {
+                f.write_str("this kernel has no openat2, which keeps users in their directories; ferryd needs Linux 5.6 or later")
+            }
+            Error::Sandbox(errno) => write!(f, "openat2, which keeps users in their directories, is not allowed here: {errno}"),
+            Error::Directory(path, error) => write!(f, "cannot open {}: {error}", Shown(path.as_os_str().as_bytes())),
+            Error::Loop(error) => write!(f, "cannot wait for events: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A server that listens; nothing where the options were only to be checked.
+pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error> {
+    let descriptors = sys::raise_descriptor_limit();
+    sys::clear_umask();
+    let disks = Arc::new(Disks::probe(options.symlinks).map_err(Error::Sandbox)?);
+    Root::open(&options.directory, &disks, Patience::MayWait).map_err(|error| Error::Directory(options.directory.clone(), error))?;
+    let listeners = listen(&options.listen)?;
+    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let mut lines = vec![headline(&options, &addresses)];
+    if options.check {
+        lines[0].insert_str(0, "would be ");
+        lines.extend(options.describe());
+        lines.extend(warnings(&options, &addresses).into_iter().map(|warning| format!("warning: {warning}")));
+        lines.push("the configuration is good".to_owned());
+        say(&lines);
+        return Ok(None);
+    }
+    let server = build(&options, log, disks, listeners, descriptors).map_err(Error::Loop)?;
+    lines.extend(options.describe().into_iter().skip(2).map(|line| format!("  {line}")));
+    say(&lines);
+    warnings(&options, &addresses).iter().for_each(|warning| log::warn!("{warning}"));
+    Ok(Some(server))
+}
+
+fn build(options: &Options, log: Log, disks: Arc<Disks>, mut listeners: Vec<TcpListener>, descriptors: usize) -> io::Result<Server> {
+    let reactor = Reactor::new()?;
+    let registry = reactor.registry().try_clone()?;
+    for (number, listener) in listeners.iter_mut().enumerate() {
+        registry.register(listener, bell(LISTENER_BELL + number), Interest::READABLE)?;
+    }
+    let mut signals = signals()?;
+    registry.register(&mut signals, bell(SIGNAL_BELL), Interest::READABLE)?;
+    let helpers = Helpers::new(options.helpers, reactor.waker(HELPER_BELL)?);
+    let format = Format { owners: Owners::load(), process: ProcessIds::current() };
+    let settings = Settings { umask: options.umask, idle_timeout: options.idle_timeout, format: Arc::new(format) };
+    let (passive, passive_address) = PassiveHost::new(&options.passive_address, reactor.now());
+    let possible = descriptors.saturating_sub(DESCRIPTORS_OF_ITS_OWN) / DESCRIPTORS_PER_SESSION;
+    let sessions_max = options.max_sessions.unwrap_or(possible.max(1));
+    Ok(Server {
+        context: Context {
+            registry,
+            now: Instant::now(),
+            phase: Phase::Serving,
+            scratch: Scratch::default(),
+            ports: PortPool::new(options.passive_ports.as_ref()),
+            helpers,
+            users: Arc::new(options.users.clone()),
+            disks,
+            settings: Arc::new(settings),
+            passive_address,
+            login_timeout: options.login_timeout,
+            data_timeout: options.data_timeout,
+            log,
+        },
+        reactor,
+        listeners,
+        admission: Admission::new(sessions_max, options.max_sessions_per_address.unwrap_or(usize::MAX)),
+        signals,
+        accounts: options.accounts.clone(),
+        passive,
+        grace: options.grace,
+        paused: None,
+        rang: Vec::new(),
+    })
+}
+
+/// Listens at each address; where none was named, at all of this machine and the first port that may be had.
+fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Error> {
+    if !addresses.is_empty() {
+        let listener = |address: &SocketAddr| control_listener(*address).map_err(|error| Error::Listen(*address, error));
+        return addresses.iter().map(listener).collect();
+    }
+    let [wanted, instead] = DEFAULT_PORTS;
+    match listen_everywhere(wanted) {
+        Err(Error::Listen(_, error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            log::warn!("port {wanted} needs root or CAP_NET_BIND_SERVICE; listening at port {instead} instead");
+            listen_everywhere(instead)
+        }
+        listening => listening,
+    }
+}
+
+/// Both families with one listener; a machine without IPv6 has IPv4.
+fn listen_everywhere(port: u16) -> Result<Vec<TcpListener>, Error> {
+    let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let listener = match control_listener(both) {
+        Err(error) if Errno::from_io_error(&error).is_some_and(|errno| errno == Errno::AFNOSUPPORT || errno == Errno::ADDRNOTAVAIL) => {
+            let ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            control_listener(ipv4).map_err(|error| Error::Listen(ipv4, error))
+        }
+        listener => listener.map_err(|error| Error::Listen(both, error)),
+    };
+    Ok(vec![listener?])
+}
+
+/// `serving /srv/ftp at ftp://192.168.1.5:2121/ (anonymous, read-only)`.
+fn headline(options: &Options, addresses: &[SocketAddr]) -> String {
+    let urls: Vec<String> = addresses.iter().map(|address| url(*address)).collect();
+    let directory = Shown(options.directory.as_os_str().as_bytes());
+    format!("serving {directory} at {} ({})", urls.join(" and "), options.users.summary())
+}
+
+fn url(address: SocketAddr) -> String {
+    let mut shown = canonical(address);
+    if shown.ip().is_unspecified() {
+        shown.set_ip(own_address(shown.ip()));
+    }
+    match shown.port() {
+        21 if shown.is_ipv6() => format!("ftp://[{}]/", shown.ip()),
+        21 => format!("ftp://{}/", shown.ip()),
+        _ => format!("ftp://{shown}/"),
+    }
+}
+
+/// The address with which this machine would reach the world. A UDP socket that is connected has one, and nothing is
+/// sent for it.
+fn own_address(unspecified: IpAddr) -> IpAddr {
+    let found = |from: &str, to: &str| {
+        let socket = UdpSocket::bind(from).ok()?;
+        socket.connect(to).ok()?;
+        let ip = socket.local_addr().ok()?.ip();
+        (!ip.is_unspecified()).then_some(ip)
+    };
+    // RFC 5737 and RFC 3849: addresses for documentation.
+    let ipv4 = || found("0.0.0.0:0", "192.0.2.1:9");
+    let ipv6 = || found("[::]:0", "[2001:db8::1]:9");
+    match unspecified {
+        IpAddr::V4(_) => ipv4().unwrap_or(Ipv4Addr::LOCALHOST.into()),
+        // A dual-stack listener is shown with its IPv4 address, which every client takes.
+        IpAddr::V6(_) => ipv4().or_else(ipv6).unwrap_or(Ipv4Addr::LOCALHOST.into()),
+    }
+}
+
+/// What may keep clients away.
+fn warnings(options: &Options, addresses: &[SocketAddr]) -> Vec<String> {
+    let mut warnings = options.warnings.clone();
+    let only_here = addresses.iter().all(|address| is_loopback(canonical(*address).ip()));
+    if only_here {
+        warnings.push("only programs on this machine can connect: --listen names loopback addresses alone".to_owned());
+    }
+    let advertised: Vec<IpAddr> = match &options.passive_address {
+        PassiveAddress::Local => Vec::new(),
+        PassiveAddress::Fixed(address) => vec![*address],
+        PassiveAddress::Host(host) if options.check => resolve(host).unwrap_or_else(|error| {
+            warnings.push(format!("--passive-address {host}: {error}"));
+            Vec::new()
+        }),
+        // It is looked up by a helper, which says what it finds.
+        PassiveAddress::Host(_) => Vec::new(),
+    };
+    for address in advertised {
+        if address.is_ipv6() && matches!(options.passive_address, PassiveAddress::Fixed(_)) {
+            warnings.push(format!("--passive-address {address}: PASV can only tell an IPv4 address, and EPSV tells none; it has no effect"));
+        } else if (is_loopback(address) && !only_here) || address.is_unspecified() || address.is_multicast() {
+            warnings.push(format!("--passive-address {address}: no client can open a data connection to it"));
+        } else if is_private(address) && !only_here {
+            warnings.push(format!("--passive-address {address} is a private address: clients from outside cannot reach it"));
+        }
+    }
+    warnings
+}
+
+/// Standard output may be closed; the server serves all the same.
+fn say(lines: &[String]) {
+    let mut text = lines.join("\n");
+    text.push('\n');
+    let mut output = io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}
