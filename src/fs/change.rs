@@ -4,8 +4,8 @@
 //! and the last thing that is done, so that what answers `WouldWait` can be run again from its beginning.
 
 use rustix::fs::{
-    Access, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, accessat, fchmod, ftruncate, futimens,
-    mkdirat, openat, renameat_with, unlinkat,
+    Access, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, accessat, fchmod, ftruncate,
+    futimens, mkdirat, openat, renameat_with, unlinkat,
 };
 
 use super::root::{Place, Root};
@@ -168,7 +168,9 @@ impl Root {
     /// On the loop, no large file is emptied or removed: freeing its blocks takes the longer the larger it is.
     fn may_free(&self, facts: &Facts) -> Result<(), Error> {
         match self.patience {
-            Patience::CachedOnly if facts.size > QUICK_TO_FREE_OCTETS || self.disks.change_waits(facts.device) => Err(Error::WouldWait),
+            Patience::CachedOnly if facts.size > QUICK_TO_FREE_OCTETS || self.disks.change_waits(facts.device) => {
+                Err(Error::WouldWait)
+            }
             _ => Ok(()),
         }
     }

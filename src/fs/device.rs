@@ -164,6 +164,9 @@ mod tests {
 
     #[test]
     fn types_of_file_systems() {
-        assert_eq!((waits_of(0x0102_1994), waits_of(0x6969), waits_of(0xef53)), (Waits::Never, Waits::Always, Waits::Cold));
+        assert_eq!(
+            (waits_of(0x0102_1994), waits_of(0x6969), waits_of(0xef53)),
+            (Waits::Never, Waits::Always, Waits::Cold)
+        );
     }
 }

@@ -131,7 +131,10 @@ impl Target {
         let disks = self.disks.clone();
         let remote = disks.waits(self.device) == Some(Waits::Always);
         disks.timed(self.device, move || {
-            if remote && let Err(errno) = fsync(&self.file) && errno != Errno::INVAL {
+            if remote
+                && let Err(errno) = fsync(&self.file)
+                && errno != Errno::INVAL
+            {
                 return Err(Error::Os(errno));
             }
             drop(self);

@@ -78,7 +78,10 @@ mod tests {
     fn names_and_numbers() {
         let users = parse("root:x:0:0::/root:/bin/sh\ntoor:x:0:\nbad name:x:5:\nshort\n+::\nbob:x:1000:");
         let owners = Owners { users, groups: HashMap::new() };
-        assert_eq!(format!("{}|{:<6}|{:<6}|", owners.user(0), owners.user(1000), owners.group(7)), "root|bob   |7     |");
+        assert_eq!(
+            format!("{}|{:<6}|{:<6}|", owners.user(0), owners.user(1000), owners.group(7)),
+            "root|bob   |7     |"
+        );
         assert_eq!(owners.user(5).to_string(), "5");
     }
 }

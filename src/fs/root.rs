@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, accessat, openat2, readlinkat, statx};
+use rustix::fs::{
+    Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, accessat, openat2, readlinkat, statx,
+};
 
 use super::{Directory, Disks, Errno, Error, Facts, Kind, Patience, Source, Symlinks, VirtualPath, Waits};
 

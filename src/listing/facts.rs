@@ -43,7 +43,9 @@ impl Default for FactSet {
 impl FactSet {
     /// RFC 3659 section 7.9: `OPTS MLST type;size;`; unknown facts are left out.
     pub fn chosen(text: &[u8]) -> FactSet {
-        let wanted = |name: &str| text.split(|octet| *octet == b';').any(|fact| fact.trim_ascii().eq_ignore_ascii_case(name.as_bytes()));
+        let wanted = |name: &str| {
+            text.split(|octet| *octet == b';').any(|fact| fact.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+        };
         FactSet(ALL.iter().filter(|(_, name)| wanted(name)).fold(0, |bits, (fact, _)| bits | 1 << *fact as u16))
     }
 

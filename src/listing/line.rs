@@ -24,7 +24,15 @@ pub(super) fn put_name(output: &mut Vec<u8>, name: &[u8]) {
 
 impl Format {
     /// A line of LIST or NLST.
-    pub(super) fn line(&self, output: &mut Vec<u8>, style: Style, name: &[u8], facts: &Facts, target: Option<&[u8]>, now: i64) {
+    pub(super) fn line(
+        &self,
+        output: &mut Vec<u8>,
+        style: Style,
+        name: &[u8],
+        facts: &Facts,
+        target: Option<&[u8]>,
+        now: i64,
+    ) {
         if let Style::Facts(set, rights) = style {
             return self.facts(output, name, facts, target, None, None, set, rights);
         }
@@ -68,7 +76,15 @@ impl Format {
     }
 
     /// The line of the directory itself (`cdir`) or its parent (`pdir`).
-    pub(super) fn facts_of_dot(&self, output: &mut Vec<u8>, kind: &str, name: &[u8], facts: &Facts, set: FactSet, rights: Rights) {
+    pub(super) fn facts_of_dot(
+        &self,
+        output: &mut Vec<u8>,
+        kind: &str,
+        name: &[u8],
+        facts: &Facts,
+        set: FactSet,
+        rights: Rights,
+    ) {
         if set.has(Fact::Type) {
             let _ = write!(output, "type={kind};");
         }
@@ -80,7 +96,13 @@ impl Format {
     }
 
     /// MLST's line: a space, the facts of what `path` leads to, and its full name.
-    pub fn single_facts(&self, root: &Root, path: &VirtualPath, set: FactSet, rights: Rights) -> Result<Vec<u8>, fs::Error> {
+    pub fn single_facts(
+        &self,
+        root: &Root,
+        path: &VirtualPath,
+        set: FactSet,
+        rights: Rights,
+    ) -> Result<Vec<u8>, fs::Error> {
         let link = root.link_facts(path)?;
         let (facts, target) = match link.kind {
             Kind::Link => match root.facts(path) {
@@ -199,7 +221,13 @@ mod tests {
 
     #[test]
     fn modes() {
-        for (mode, shown) in [(0o755, "rwxr-xr-x"), (0o4755, "rwsr-xr-x"), (0o1777, "rwxrwxrwt"), (0o6644, "rwSr-Sr--"), (0, "---------")] {
+        for (mode, shown) in [
+            (0o755, "rwxr-xr-x"),
+            (0o4755, "rwsr-xr-x"),
+            (0o1777, "rwxrwxrwt"),
+            (0o6644, "rwSr-Sr--"),
+            (0, "---------"),
+        ] {
             let mut output = Vec::new();
             put_mode(&mut output, mode);
             assert_eq!(output, shown.as_bytes());
@@ -215,7 +243,11 @@ mod tests {
 
     #[test]
     fn link_targets_cannot_forge_facts() {
-        for (target, shown) in [(&b"../x"[..], "type=OS.unix=slink:../x;"), (b"a;size=1", "type=OS.unix=slink:;"), (b"a b", "type=OS.unix=slink:;")] {
+        for (target, shown) in [
+            (&b"../x"[..], "type=OS.unix=slink:../x;"),
+            (b"a;size=1", "type=OS.unix=slink:;"),
+            (b"a b", "type=OS.unix=slink:;"),
+        ] {
             let mut output = Vec::new();
             put_type(&mut output, Kind::Link, Some(target));
             assert_eq!(output, shown.as_bytes());

@@ -19,7 +19,7 @@ use crate::limits::{
     LISTING_OCTETS_AHEAD, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX, SORTED_ENTRIES_MAX, STAT_ENTRIES_MAX,
     STAT_OCTETS_MAX,
 };
-use order::Order;
+use order::{Form, Order};
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +124,11 @@ impl Listing {
     /// # Errors
     /// There is no such entry, it may not be read, or the kernel would wait and `root` may not.
     pub fn new(root: &Root, selection: Selection, style: Style, format: Arc<Format>) -> Result<Listing, fs::Error> {
+        let style = match (style, selection.switches.form) {
+            (Style::Long | Style::Names, Some(Form::Long)) => Style::Long,
+            (Style::Long | Style::Names, Some(Form::Names)) => Style::Names,
+            (style, _) => style,
+        };
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let mut listing = Listing {
             root: root.clone(),
@@ -138,7 +143,9 @@ impl Listing {
         };
         match root.link_facts(&selection.path) {
             Ok(facts) => listing.open_found(&selection, facts)?,
-            Err(fs::Error::Os(Errno::NOENT)) if selection.pattern == Pattern::Allowed => listing.open_pattern(&selection)?,
+            Err(fs::Error::Os(Errno::NOENT)) if selection.pattern == Pattern::Allowed => {
+                listing.open_pattern(&selection)?
+            }
             Err(error) => return Err(error),
         }
         Ok(listing)
@@ -184,7 +191,13 @@ impl Listing {
         Ok(())
     }
 
-    fn open(&self, path: VirtualPath, prefix: Vec<u8>, pattern: Option<Vec<u8>>, depth: usize) -> Result<Open, fs::Error> {
+    fn open(
+        &self,
+        path: VirtualPath,
+        prefix: Vec<u8>,
+        pattern: Option<Vec<u8>>,
+        depth: usize,
+    ) -> Result<Open, fs::Error> {
         let directory = self.root.open_directory(&path)?;
         let reading = match self.style {
             Style::Facts(..) => Reading::Showing { gathered: Vec::new().into_iter(), rest: Rest::Unsorted },
@@ -304,7 +317,8 @@ impl Listing {
         };
         if let Style::Facts(set, rights) = self.style {
             let parent = open.directory.own_facts();
-            let linked = if facts.kind == Kind::Link { self.root.facts(&open.path.child(&entry.name)).ok() } else { None };
+            let linked =
+                if facts.kind == Kind::Link { self.root.facts(&open.path.child(&entry.name)).ok() } else { None };
             self.format.facts(output, &entry.name, &facts, target.as_deref(), linked.as_ref(), parent, set, rights);
             return;
         }

@@ -15,6 +15,15 @@ pub enum Order {
     Size,
 }
 
+/// In which form, where the switches say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `-l`
+    Long,
+    /// `-1`
+    Names,
+}
+
 /// What the switches ask for; each is one letter of `ls`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Switches {
@@ -29,10 +38,12 @@ pub struct Switches {
     /// `-d`: a directory itself, and not what is in it.
     pub directory_itself: bool,
     pub order: Order,
+    /// The last of `-l` and `-1`.
+    pub form: Option<Form>,
 }
 
 impl Switches {
-    /// Reads the letters; `-l`, `-1` and those that are not known change nothing.
+    /// Reads the letters; those that are not known change nothing.
     pub fn parse(letters: &[u8]) -> Switches {
         let mut switches = Switches::default();
         for letter in letters {
@@ -44,6 +55,8 @@ impl Switches {
                 b'd' => switches.directory_itself = true,
                 b't' => switches.order = Order::Modified,
                 b'S' => switches.order = Order::Size,
+                b'l' => switches.form = Some(Form::Long),
+                b'1' => switches.form = Some(Form::Names),
                 _ => {}
             }
         }
@@ -57,7 +70,8 @@ impl Switches {
 
     pub(super) fn sort(&self, entries: &mut [Entry]) {
         let size = |entry: &Entry| entry.facts.as_ref().map_or(0, |facts| facts.size);
-        let modified = |entry: &Entry| entry.facts.as_ref().map_or((0, 0), |facts| (facts.modified, facts.modified_nanos));
+        let modified =
+            |entry: &Entry| entry.facts.as_ref().map_or((0, 0), |facts| (facts.modified, facts.modified_nanos));
         entries.sort_unstable_by(|a, b| {
             let by_key = match self.order {
                 Order::Name => std::cmp::Ordering::Equal,
@@ -103,7 +117,11 @@ mod tests {
             ("", "", ""),
             ("-la ", "la", ""),
         ] {
-            assert_eq!(split_switches(argument.as_bytes()), (letters.as_bytes().to_vec(), path.as_bytes()), "{argument}");
+            assert_eq!(
+                split_switches(argument.as_bytes()),
+                (letters.as_bytes().to_vec(), path.as_bytes()),
+                "{argument}"
+            );
         }
     }
 
@@ -116,6 +134,7 @@ mod tests {
             entries.iter().map(|entry| entry.name[0] as char).collect::<String>()
         };
         assert_eq!((names("l").as_str(), names("r").as_str(), names("t").as_str()), ("abc", "cba", "abc"));
+        assert_eq!(Switches::parse(b"l1").form, Some(Form::Names));
         assert!(Switches::parse(b"A").hidden && !Switches::parse(b"A").all_and_dots);
     }
 }

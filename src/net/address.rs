@@ -32,7 +32,9 @@ mod tests {
 
     #[test]
     fn mapped_addresses_are_ipv4() {
-        for (given, meant) in [("[::ffff:192.0.2.1]:5", "192.0.2.1:5"), ("[::1]:5", "[::1]:5"), ("1.2.3.4:5", "1.2.3.4:5")] {
+        for (given, meant) in
+            [("[::ffff:192.0.2.1]:5", "192.0.2.1:5"), ("[::1]:5", "[::1]:5"), ("1.2.3.4:5", "1.2.3.4:5")]
+        {
             assert_eq!(canonical(given.parse().unwrap()), meant.parse().unwrap());
         }
     }

@@ -71,7 +71,10 @@ impl DataListener {
                     if from.ip() == client {
                         return Ok(Stream::new(stream));
                     }
-                    log::warn!("{client}: a data connection from {} was dropped: it must come from {client}", from.ip());
+                    log::warn!(
+                        "{client}: a data connection from {} was dropped: it must come from {client}",
+                        from.ip()
+                    );
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -81,7 +81,8 @@ impl Ports {
     fn lend<T>(&mut self, tries: usize, mut listen: impl FnMut(u16) -> Option<T>) -> Option<(T, u16)> {
         let start = (sys::random() % self.count as u64) as usize;
         let free = (0..self.count).map(|step| (start + step) % self.count).filter(|at| !is_set(&self.lent, *at));
-        let (at, listener) = free.take(tries).find_map(|at| listen(self.first + at as u16).map(|listener| (at, listener)))?;
+        let (at, listener) =
+            free.take(tries).find_map(|at| listen(self.first + at as u16).map(|listener| (at, listener)))?;
         self.lent[at / 64] |= 1 << (at % 64);
         Some((listener, self.first + at as u16))
     }

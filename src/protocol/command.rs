@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Interpreter;
 use super::reply::{Refusal, Reply};
-use super::state::LoggedIn;
+use super::state::{DataAddress, LoggedIn};
 use crate::account::Right;
 use crate::fs::VirtualPath;
 use crate::job::Job;
@@ -44,6 +44,35 @@ impl Command {
     pub(super) const fn answered_during_transfer(mut self) -> Command {
         self.during_transfer = DuringTransfer::Answered;
         self
+    }
+
+    /// Runs a handler behind its gate: right (550), data connection (425), argument (501).
+    pub fn carry_out(&self, logged_in: &mut LoggedIn, argument: &[u8]) -> Answer {
+        if let Some(right) = self.right {
+            logged_in.need(right)?;
+        }
+        if self.run.is_transfer() && logged_in.parameters.data_address == DataAddress::None {
+            return Err(Refusal::NoDataConnection);
+        }
+        let syntax =
+            || Refusal::Argument(format!("Syntax: {} {}", self.verb, self.syntax).trim_end().to_owned().into());
+        let blank = argument.trim_ascii().is_empty();
+        match self.run {
+            Run::Open(_) => Err(Refusal::Unknown),
+            Run::Bare(run) if blank => run(logged_in),
+            Run::Bare(_) => Err(syntax()),
+            Run::Text(_) | Run::Path(_) | Run::TransferPath(_) if argument.is_empty() => Err(syntax()),
+            Run::Text(run) => run(logged_in, argument),
+            Run::Optional(run) | Run::TransferOptional(run) => run(logged_in, argument),
+            Run::Path(run) | Run::TransferPath(run) => {
+                let path = logged_in.path(argument)?;
+                run(logged_in, &path)
+            }
+            Run::OptionalPath(run) | Run::TransferOptionalPath(run) => {
+                let path = if blank { logged_in.directory.clone() } else { logged_in.path(argument)? };
+                run(logged_in, &path)
+            }
+        }
     }
 }
 

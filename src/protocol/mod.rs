@@ -23,7 +23,7 @@ use crate::job::{Failure, Job, Report};
 use crate::limits::{LOGIN_FAILURES_MAX, OUTPUT_OCTETS_MAX, WAITING_OCTETS_MAX};
 use command::{Answer, Command, DuringTransfer, Outcome, Passive, Run};
 use line::{Line, Lines, Taken};
-use reply::{Refusal, Reply};
+use reply::{Refusal, Reply, finish_reply};
 use state::{DataAddress, LoggedIn, Settings};
 
 /// What the server has to do for the interpreter.
@@ -106,7 +106,7 @@ impl Deferred {
     /// Carries the command out, from its beginning, and waits where it must.
     pub fn run(&mut self) {
         self.logged_in.root.set_patience(Patience::MayWait);
-        self.answer = run_logged_in(&mut self.logged_in, self.command, &self.argument);
+        self.answer = self.command.carry_out(&mut self.logged_in, &self.argument);
         self.logged_in.root.set_patience(Patience::CachedOnly);
     }
 }
@@ -150,7 +150,9 @@ impl Interpreter {
     /// Whether a whole line could be carried out now.
     pub fn has_work(&self) -> bool {
         self.next.is_some()
-            || (self.waiting == Waiting::Nothing && self.output.len() < OUTPUT_OCTETS_MAX && self.lines.peek().is_some())
+            || (self.waiting == Waiting::Nothing
+                && self.output.len() < OUTPUT_OCTETS_MAX
+                && self.lines.peek().is_some())
     }
 
     /// How many lines were carried out so far.
@@ -259,7 +261,7 @@ impl Interpreter {
 
     fn carry_out_logged_in(&mut self, command: &'static Command, argument: Vec<u8>) {
         let answer = match &mut self.login {
-            Login::In(logged_in) => run_logged_in(logged_in, command, &argument),
+            Login::In(logged_in) => command.carry_out(logged_in, &argument),
             _ => Err(Refusal::NotLoggedIn),
         };
         if !matches!(answer, Err(Refusal::WouldWait)) {
@@ -470,46 +472,4 @@ fn is_http(verb: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] =
         [b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"];
     METHODS.iter().any(|method| verb.eq_ignore_ascii_case(method))
-}
-
-/// Runs a handler behind its gate: right (550), data connection (425), argument (501).
-fn run_logged_in(logged_in: &mut LoggedIn, command: &Command, argument: &[u8]) -> Answer {
-    if let Some(right) = command.right {
-        logged_in.need(right)?;
-    }
-    if command.run.is_transfer() && logged_in.parameters.data_address == DataAddress::None {
-        return Err(Refusal::NoDataConnection);
-    }
-    let syntax = || Refusal::Argument(format!("Syntax: {} {}", command.verb, command.syntax).trim_end().to_owned().into());
-    let blank = argument.trim_ascii().is_empty();
-    match command.run {
-        Run::Open(_) => Err(Refusal::Unknown),
-        Run::Bare(run) if blank => run(logged_in),
-        Run::Bare(_) => Err(syntax()),
-        Run::Text(_) | Run::Path(_) | Run::TransferPath(_) if argument.is_empty() => Err(syntax()),
-        Run::Text(run) => run(logged_in, argument),
-        Run::Optional(run) | Run::TransferOptional(run) => run(logged_in, argument),
-        Run::Path(run) | Run::TransferPath(run) => {
-            let path = logged_in.path(argument)?;
-            run(logged_in, &path)
-        }
-        Run::OptionalPath(run) | Run::TransferOptionalPath(run) => {
-            let path = if blank { logged_in.directory.clone() } else { logged_in.path(argument)? };
-            run(logged_in, &path)
-        }
-    }
-}
-
-/// RFC 959 section 5.4: how a transfer ends.
-fn finish_reply(report: &Report) -> Reply {
-    match &report.outcome {
-        Ok(()) => Reply::new(226, "Transfer complete."),
-        Err(Failure::NoConnection(reason)) => Reply::new(425, *reason),
-        Err(Failure::Aborted) => Reply::new(426, "Transfer aborted; data connection closed."),
-        Err(Failure::ConnectionLost) => Reply::new(426, "Data connection lost; transfer aborted."),
-        Err(Failure::Stalled) => Reply::new(426, "Nothing moved for too long; transfer aborted."),
-        Err(Failure::Shrunk) => Reply::new(451, "The file became shorter during the transfer."),
-        Err(Failure::Stopping) => Reply::new(426, "The server is stopping; transfer aborted."),
-        Err(Failure::File(error)) => Refusal::from(*error).reply(),
-    }
 }

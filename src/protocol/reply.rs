@@ -5,10 +5,9 @@
 
 use std::borrow::Cow;
 
-
 use crate::fs::{self, Errno};
+use crate::job::{Failure, Report};
 use crate::limits::LINE_OCTETS_MAX;
-
 
 /// A reply code (RFC 959 section 4.2).
 pub type Code = u16;
@@ -203,6 +202,20 @@ impl From<fs::PathError> for Refusal {
             fs::PathError::Empty => Refusal::Argument("A pathname is missing.".into()),
             fs::PathError::TooLong => Refusal::Name("Pathname too long: at most 4095 octets."),
         }
+    }
+}
+
+/// RFC 959 section 5.4: how a transfer ends.
+pub(super) fn finish_reply(report: &Report) -> Reply {
+    match &report.outcome {
+        Ok(()) => Reply::new(226, "Transfer complete."),
+        Err(Failure::NoConnection(reason)) => Reply::new(425, *reason),
+        Err(Failure::Aborted) => Reply::new(426, "Transfer aborted; data connection closed."),
+        Err(Failure::ConnectionLost) => Reply::new(426, "Data connection lost; transfer aborted."),
+        Err(Failure::Stalled) => Reply::new(426, "Nothing moved for too long; transfer aborted."),
+        Err(Failure::Shrunk) => Reply::new(451, "The file became shorter during the transfer."),
+        Err(Failure::Stopping) => Reply::new(426, "The server is stopping; transfer aborted."),
+        Err(Failure::File(error)) => Refusal::from(*error).reply(),
     }
 }
 

@@ -28,7 +28,8 @@ pub fn is_abort(line: &[u8]) -> bool {
 
 /// The table of commands as the README has it; a test holds the two together.
 pub fn markdown() -> String {
-    let mut text = String::from("| command | argument | defined in | right | during a transfer |\n|---|---|---|---|---|\n");
+    let mut text =
+        String::from("| command | argument | defined in | right | during a transfer |\n|---|---|---|---|---|\n");
     for command in commands() {
         let right = match (command.right, command.run) {
             (Some(right), _) => format!("{right:?}"),

@@ -36,7 +36,9 @@ impl Key {
 
     /// The token with which one of his sockets is registered.
     pub fn token(self, part: Part) -> Token {
-        Token((self.generation as usize) << (INDEX_BITS + PART_BITS) | (self.index as usize) << PART_BITS | part as usize)
+        Token(
+            (self.generation as usize) << (INDEX_BITS + PART_BITS) | (self.index as usize) << PART_BITS | part as usize,
+        )
     }
 }
 

@@ -85,7 +85,9 @@ impl Data {
                 let mut from = local;
                 from.set_port(0);
                 let port = local.port().saturating_sub(1);
-                dial(from, port, peer).map(|stream| Data::Dialing { stream, job, since }).map_err(|_| "Cannot connect to you.")
+                dial(from, port, peer)
+                    .map(|stream| Data::Dialing { stream, job, since })
+                    .map_err(|_| "Cannot connect to you.")
             }
             _ => Err("There is no data connection."),
         };
@@ -135,11 +137,24 @@ impl Data {
     }
 
     /// Goes on as far as it can without waiting; moves at most `budget` octets.
-    pub fn step(&mut self, key: Key, peer: SocketAddr, ready: &mut Readiness, budget: &mut usize, context: &mut Context) -> Stepped {
+    pub fn step(
+        &mut self,
+        key: Key,
+        peer: SocketAddr,
+        ready: &mut Readiness,
+        budget: &mut usize,
+        context: &mut Context,
+    ) -> Stepped {
         match mem::take(self) {
-            Data::Accepting { listener, job, since } if ready.has(Readiness::READ) => self.accept(key, peer, ready, listener, job, since, context),
-            Data::Dialing { stream, job, since } if ready.has(Readiness::WRITE) => self.connect(key, ready, stream, job, since, context),
-            Data::Running { stream, running } if running.can_step(*ready) && *budget > 0 => self.run(key, ready, stream, running, budget, context),
+            Data::Accepting { listener, job, since } if ready.has(Readiness::READ) => {
+                self.accept(key, peer, ready, listener, job, since, context)
+            }
+            Data::Dialing { stream, job, since } if ready.has(Readiness::WRITE) => {
+                self.connect(key, ready, stream, job, since, context)
+            }
+            Data::Running { stream, running } if running.can_step(*ready) && *budget > 0 => {
+                self.run(key, ready, stream, running, budget, context)
+            }
             other => {
                 *self = other;
                 Stepped::Nothing
@@ -318,7 +333,13 @@ impl Data {
         }
     }
 
-    fn wait_for_network(&mut self, key: Key, mut stream: Stream, mut running: Box<Running>, context: &Context) -> Stepped {
+    fn wait_for_network(
+        &mut self,
+        key: Key,
+        mut stream: Stream,
+        mut running: Box<Running>,
+        context: &Context,
+    ) -> Stepped {
         if stream.register(&context.registry, key.token(Part::Second)).is_err() {
             return Stepped::Ended(running.end_with(Failure::ConnectionLost));
         }
@@ -359,8 +380,12 @@ fn ended_before(failure: Failure) -> Ended {
 impl Running {
     fn new(job: Job, now: Instant) -> Box<Running> {
         let subject = match &job {
-            Job::Send { path, representation, .. } => Some(Subject { path: path.clone(), direction: Direction::Out, representation: *representation }),
-            Job::Receive(job) => Some(Subject { path: job.path.clone(), direction: Direction::In, representation: job.representation }),
+            Job::Send { path, representation, .. } => {
+                Some(Subject { path: path.clone(), direction: Direction::Out, representation: *representation })
+            }
+            Job::Receive(job) => {
+                Some(Subject { path: job.path.clone(), direction: Direction::In, representation: job.representation })
+            }
             Job::List { .. } => None,
         };
         Box::new(Running { transfer: Some(Box::new(Transfer::new(job))), subject, began: now, moved: now, octets: 0 })

@@ -14,7 +14,7 @@ use std::thread;
 use mio::Waker;
 
 use crate::account::{Account, Credentials};
-use crate::auth::Users;
+use crate::auth::{self, Accounts, Users};
 use crate::fs::{self, Disks, Patience, Root};
 use crate::limits::{ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, TRANSFER_OCTETS_PER_ERRAND};
 use crate::net::Stream;
@@ -33,6 +33,8 @@ pub enum Errand {
     Step(Stream, Box<Transfer>),
     /// The address of a host name.
     Resolve(String),
+    /// The users, read again.
+    Reload(Accounts),
     /// What came back for a session that has left: closing its files may wait.
     Discard(Box<Return>),
 }
@@ -44,15 +46,23 @@ pub enum Return {
     Command(Box<Deferred>),
     Step(Stream, Box<Transfer>, Progress),
     Resolved(io::Result<Vec<IpAddr>>),
+    Reloaded(Result<(Users, Vec<String>), auth::Error>),
     Discarded,
     /// It panicked, and what was lent is gone.
     Lost,
 }
 
 impl Errand {
+    /// Whether it is a password hash, which takes a processor and megabytes.
+    fn is_hash(&self) -> bool {
+        matches!(self, Errand::Login { .. })
+    }
+
     fn run(self, scratch: &mut Scratch) -> Return {
         match self {
-            Errand::Login { users, credentials, disks } => Return::Login(log_in(&users, &credentials, &disks, Patience::MayWait).ok()),
+            Errand::Login { users, credentials, disks } => {
+                Return::Login(log_in(&users, &credentials, &disks, Patience::MayWait).ok())
+            }
             Errand::Command(mut deferred) => {
                 deferred.run();
                 Return::Command(deferred)
@@ -62,6 +72,7 @@ impl Errand {
                 Return::Step(stream, transfer, progress)
             }
             Errand::Resolve(host) => Return::Resolved(resolve(&host)),
+            Errand::Reload(accounts) => Return::Reloaded(accounts.load()),
             Errand::Discard(gone) => {
                 drop(gone);
                 Return::Discarded
@@ -96,7 +107,12 @@ pub enum NoLogin {
 }
 
 /// Who the credentials belong to, with his root open.
-pub fn log_in(users: &Users, credentials: &Credentials, disks: &Arc<Disks>, patience: Patience) -> Result<(Account, Root), NoLogin> {
+pub fn log_in(
+    users: &Users,
+    credentials: &Credentials,
+    disks: &Arc<Disks>,
+    patience: Patience,
+) -> Result<(Account, Root), NoLogin> {
     let account = users.verify(credentials).ok_or(NoLogin::Refused)?;
     match Root::open(&account.root, disks, patience) {
         Ok(mut root) => {
@@ -114,8 +130,30 @@ pub fn log_in(users: &Users, credentials: &Credentials, disks: &Arc<Disks>, pati
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<(Key, Errand)>,
+    /// Logins wait apart, so that a crowd of them does not keep everybody's disk waiting.
+    hashes: VecDeque<(Key, Errand)>,
     helpers: usize,
     idle: usize,
+    hashing: usize,
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        self.waiting.len() + self.hashes.len()
+    }
+
+    /// The next errand; at most `hashing_max` are hashes at the same time.
+    fn next(&mut self, hashing_max: usize) -> Option<(Key, Errand)> {
+        if let Some(next) = self.waiting.pop_front() {
+            return Some(next);
+        }
+        if self.hashing >= hashing_max {
+            return None;
+        }
+        let next = self.hashes.pop_front()?;
+        self.hashing += 1;
+        Some(next)
+    }
 }
 
 #[derive(Debug)]
@@ -124,6 +162,8 @@ struct Shared {
     work: Condvar,
     done: Mutex<Vec<(Key, Return)>>,
     waker: Waker,
+    /// Half of the helpers may hash, and at least one.
+    hashing_max: usize,
 }
 
 impl Shared {
@@ -152,7 +192,9 @@ pub struct Helpers {
 impl Helpers {
     /// No helper yet, and at most `most`; `waker` wakes the loop when something comes back.
     pub fn new(most: usize, waker: Waker) -> Helpers {
-        let shared = Shared { queue: Mutex::default(), work: Condvar::new(), done: Mutex::default(), waker };
+        let hashing_max = (most / 2).max(1);
+        let shared =
+            Shared { queue: Mutex::default(), work: Condvar::new(), done: Mutex::default(), waker, hashing_max };
         Helpers { shared: Arc::new(shared), most, scratch: Scratch::default() }
     }
 
@@ -162,10 +204,10 @@ impl Helpers {
     /// It comes back at once where too many wait already.
     pub fn lend(&mut self, key: Key, errand: Errand) -> Result<(), Errand> {
         let mut queue = self.shared.queue();
-        if queue.waiting.len() >= ERRANDS_WAITING_MAX && !matches!(errand, Errand::Discard(_)) {
+        if queue.len() >= ERRANDS_WAITING_MAX && !matches!(errand, Errand::Discard(_)) {
             return Err(errand);
         }
-        if queue.idle <= queue.waiting.len() && queue.helpers < self.most && self.start() {
+        if queue.idle <= queue.len() && queue.helpers < self.most && self.start() {
             queue.helpers += 1;
         }
         if queue.helpers == 0 {
@@ -174,7 +216,10 @@ impl Helpers {
             self.shared.bring_back(key, returned);
             return Ok(());
         }
-        queue.waiting.push_back((key, errand));
+        match errand.is_hash() {
+            true => queue.hashes.push_back((key, errand)),
+            false => queue.waiting.push_back((key, errand)),
+        }
         drop(queue);
         self.shared.work.notify_one();
         Ok(())
@@ -197,7 +242,11 @@ impl Helpers {
 }
 
 fn run(errand: Errand, scratch: &mut Scratch) -> Return {
-    catch_unwind(AssertUnwindSafe(|| errand.run(scratch))).unwrap_or(Return::Lost)
+    catch_unwind(AssertUnwindSafe(|| errand.run(scratch))).unwrap_or_else(|_| {
+        // What is left in the pipe belongs to nobody any more.
+        *scratch = Scratch::default();
+        Return::Lost
+    })
 }
 
 /// The life of a helper.
@@ -205,18 +254,20 @@ fn help(shared: &Shared) {
     let mut scratch = Scratch::default();
     let mut queue = shared.queue();
     loop {
-        if let Some((key, errand)) = queue.waiting.pop_front() {
+        if let Some((key, errand)) = queue.next(shared.hashing_max) {
+            let hash = errand.is_hash();
             drop(queue);
             let returned = run(errand, &mut scratch);
             shared.bring_back(key, returned);
             queue = shared.queue();
+            queue.hashing -= usize::from(hash);
             continue;
         }
         queue.idle += 1;
         let (woken, waited) = shared.work.wait_timeout(queue, HELPER_IDLE).unwrap_or_else(PoisonError::into_inner);
         queue = woken;
         queue.idle -= 1;
-        if waited.timed_out() && queue.waiting.is_empty() {
+        if waited.timed_out() && queue.len() == 0 {
             queue.helpers -= 1;
             return;
         }

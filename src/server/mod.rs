@@ -17,10 +17,11 @@ use mio::net::TcpListener;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 
-use crate::auth::Accounts;
+use crate::auth::{self, Accounts, Users};
 use crate::net::{Stream, canonical};
 use crate::options::Options;
 use crate::reactor::{Key, Part, Reactor, Readiness};
+use crate::transfer::Scratch;
 use admission::{Accepted, Admission};
 use context::{Context, Phase};
 use errand::{Errand, Return};
@@ -116,6 +117,8 @@ impl Server {
             Ok(Next::Gone) => self.part(key),
             Err(_) => {
                 log::error!("an internal error ended a session; the others go on");
+                // What is left in the pipe belongs to nobody any more.
+                self.context.scratch = Scratch::default();
                 self.part(key);
             }
         }
@@ -133,17 +136,25 @@ impl Server {
     /// What helpers bring back goes to the sessions that lent it, if they are still there.
     fn take_back(&mut self) {
         for (key, returned) in self.context.helpers.returned() {
-            if let Return::Resolved(found) = returned {
-                self.context.passive_address = self.passive.resolved(found, self.context.now);
-                continue;
-            }
+            let returned = match returned {
+                Return::Resolved(found) => {
+                    self.context.passive_address = self.passive.resolved(found, self.context.now);
+                    continue;
+                }
+                Return::Reloaded(loaded) => {
+                    self.reloaded(loaded);
+                    continue;
+                }
+                returned => returned,
+            };
             let Some(slot) = self.reactor.get_mut(key) else {
                 if !matches!(returned, Return::Discarded | Return::Login(_) | Return::Lost) {
                     self.lend_nobodys(Errand::Discard(Box::new(returned)));
                 }
                 continue;
             };
-            let (session, ready, context) = (&mut slot.value, &mut slot.ready[Part::Second as usize], &mut self.context);
+            let (session, ready, context) =
+                (&mut slot.value, &mut slot.ready[Part::Second as usize], &mut self.context);
             if catch_unwind(AssertUnwindSafe(|| session.returned(key, ready, returned, context))).is_err() {
                 log::error!("an internal error ended a session; the others go on");
                 self.part(key);
@@ -156,7 +167,7 @@ impl Server {
     /// An errand of the server's own: its key is one that nobody has.
     fn lend_nobodys(&mut self, errand: Errand) {
         if self.context.helpers.lend(Key::NOBODY, errand).is_err() {
-            log::warn!("too many errands wait; the host name of --passive-address is looked up later");
+            log::error!("too many errands wait; what the server itself asked for was not done");
         }
     }
 
@@ -213,7 +224,11 @@ impl Server {
     fn reload(&mut self) {
         self.context.log.reopen();
         self.context.disks.forget();
-        match self.accounts.load() {
+        self.lend_nobodys(Errand::Reload(self.accounts.clone()));
+    }
+
+    fn reloaded(&mut self, loaded: Result<(Users, Vec<String>), auth::Error>) {
+        match loaded {
             Ok((users, warnings)) => {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));
                 log::info!("reloaded: {}", users.summary());

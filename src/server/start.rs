@@ -54,10 +54,12 @@ impl fmt::Display for Error {
                     _ => Ok(()),
                 }
             }
-            Error::Sandbox(Errno::NOSYS) => {
-                f.write_str("this kernel has no openat2, which keeps users in their directories; ferryd needs Linux 5.6 or later")
+            Error::Sandbox(Errno::NOSYS) => f.write_str(
+                "this kernel has no openat2, which keeps users in their directories; ferryd needs Linux 5.6 or later",
+            ),
+            Error::Sandbox(errno) => {
+                write!(f, "openat2, which keeps users in their directories, is not allowed here: {errno}")
             }
-            Error::Sandbox(errno) => write!(f, "openat2, which keeps users in their directories, is not allowed here: {errno}"),
             Error::Directory(path, error) => write!(f, "cannot open {}: {error}", Shown(path.as_os_str().as_bytes())),
             Error::Loop(error) => write!(f, "cannot wait for events: {error}"),
         }
@@ -71,7 +73,8 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
     let descriptors = sys::raise_descriptor_limit();
     sys::clear_umask();
     let disks = Arc::new(Disks::probe(options.symlinks).map_err(Error::Sandbox)?);
-    Root::open(&options.directory, &disks, Patience::MayWait).map_err(|error| Error::Directory(options.directory.clone(), error))?;
+    Root::open(&options.directory, &disks, Patience::MayWait)
+        .map_err(|error| Error::Directory(options.directory.clone(), error))?;
     let listeners = listen(&options.listen)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let mut lines = vec![headline(&options, &addresses)];
@@ -90,7 +93,13 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
     Ok(Some(server))
 }
 
-fn build(options: &Options, log: Log, disks: Arc<Disks>, mut listeners: Vec<TcpListener>, descriptors: usize) -> io::Result<Server> {
+fn build(
+    options: &Options,
+    log: Log,
+    disks: Arc<Disks>,
+    mut listeners: Vec<TcpListener>,
+    descriptors: usize,
+) -> io::Result<Server> {
     let reactor = Reactor::new()?;
     let registry = reactor.registry().try_clone()?;
     for (number, listener) in listeners.iter_mut().enumerate() {
@@ -135,7 +144,8 @@ fn build(options: &Options, log: Log, disks: Arc<Disks>, mut listeners: Vec<TcpL
 /// Listens at each address; where none was named, at all of this machine and the first port that may be had.
 fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Error> {
     if !addresses.is_empty() {
-        let listener = |address: &SocketAddr| control_listener(*address).map_err(|error| Error::Listen(*address, error));
+        let listener =
+            |address: &SocketAddr| control_listener(*address).map_err(|error| Error::Listen(*address, error));
         return addresses.iter().map(listener).collect();
     }
     let [wanted, instead] = DEFAULT_PORTS;
@@ -152,7 +162,10 @@ fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Error> {
 fn listen_everywhere(port: u16) -> Result<Vec<TcpListener>, Error> {
     let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     let listener = match control_listener(both) {
-        Err(error) if Errno::from_io_error(&error).is_some_and(|errno| errno == Errno::AFNOSUPPORT || errno == Errno::ADDRNOTAVAIL) => {
+        Err(error)
+            if Errno::from_io_error(&error)
+                .is_some_and(|errno| errno == Errno::AFNOSUPPORT || errno == Errno::ADDRNOTAVAIL) =>
+        {
             let ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
             control_listener(ipv4).map_err(|error| Error::Listen(ipv4, error))
         }
@@ -218,11 +231,15 @@ fn warnings(options: &Options, addresses: &[SocketAddr]) -> Vec<String> {
     };
     for address in advertised {
         if address.is_ipv6() && matches!(options.passive_address, PassiveAddress::Fixed(_)) {
-            warnings.push(format!("--passive-address {address}: PASV can only tell an IPv4 address, and EPSV tells none; it has no effect"));
+            warnings.push(format!(
+                "--passive-address {address}: PASV can only tell an IPv4 address, and EPSV tells none; it has no effect"
+            ));
         } else if (is_loopback(address) && !only_here) || address.is_unspecified() || address.is_multicast() {
             warnings.push(format!("--passive-address {address}: no client can open a data connection to it"));
         } else if is_private(address) && !only_here {
-            warnings.push(format!("--passive-address {address} is a private address: clients from outside cannot reach it"));
+            warnings.push(format!(
+                "--passive-address {address} is a private address: clients from outside cannot reach it"
+            ));
         }
     }
     warnings

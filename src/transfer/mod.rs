@@ -120,7 +120,9 @@ impl Transfer {
     /// Begins `job`; the data connection is up.
     pub fn new(job: Job) -> Transfer {
         let work = match job {
-            Job::Send { source, offset, representation, .. } => Work::Send(Box::new(Send::new(source, offset, representation))),
+            Job::Send { source, offset, representation, .. } => {
+                Work::Send(Box::new(Send::new(source, offset, representation)))
+            }
             Job::Receive(job) => Work::Receive(Box::new(Receive::new(*job))),
             Job::List { listing } => Work::List(Box::new(List::new(listing))),
         };

@@ -95,7 +95,13 @@ impl Receive {
     }
 }
 
-fn copy(target: &mut Target, stream: &mut Stream, budget: usize, buffer: &mut [u8], octets: &mut u64) -> Result<Came, Stop> {
+fn copy(
+    target: &mut Target,
+    stream: &mut Stream,
+    budget: usize,
+    buffer: &mut [u8],
+    octets: &mut u64,
+) -> Result<Came, Stop> {
     let length = budget.min(buffer.len());
     let count = stream.read(&mut buffer[..length])?;
     *octets += count as u64;

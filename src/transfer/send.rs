@@ -82,7 +82,13 @@ impl Send {
         }
     }
 
-    fn copy(&mut self, stream: &mut Stream, budget: usize, buffer: &mut [u8], patience: Patience) -> Result<usize, Stop> {
+    fn copy(
+        &mut self,
+        stream: &mut Stream,
+        budget: usize,
+        buffer: &mut [u8],
+        patience: Patience,
+    ) -> Result<usize, Stop> {
         let length = (self.end - self.offset).min(budget.min(buffer.len()) as u64);
         self.source.check(self.offset, length, patience)?;
         let count = self.source.read(&mut buffer[..length as usize], self.offset)?;

@@ -38,8 +38,10 @@ fn feat(session: &mut Interpreter, argument: &[u8]) -> Answer {
         (Some(logged_in), Some(right)) => logged_in.allows(right),
         _ => true,
     };
-    let mut features: Vec<String> =
-        table::commands().filter(|command| may(command.right)).filter_map(|command| command.feat.map(str::to_owned)).collect();
+    let mut features: Vec<String> = table::commands()
+        .filter(|command| may(command.right))
+        .filter_map(|command| command.feat.map(str::to_owned))
+        .collect();
     if may(Some(Right::List)) {
         let chosen = logged_in.map_or_else(FactSet::default, |logged_in| logged_in.facts);
         features.push(format!("MLST {}", chosen.feature()));
@@ -244,6 +246,8 @@ fn site_idle(session: &mut LoggedIn, argument: &[u8]) -> Answer {
         return Ok(Outcome::Reply(Reply::new(200, text)));
     }
     let seconds = argument::decimal(argument).filter(|seconds| (1..=SITE_IDLE_MAX.as_secs()).contains(seconds));
-    let seconds = seconds.ok_or_else(|| Refusal::Argument(format!("SITE IDLE takes seconds from 1 to {}.", SITE_IDLE_MAX.as_secs()).into()))?;
+    let seconds = seconds.ok_or_else(|| {
+        Refusal::Argument(format!("SITE IDLE takes seconds from 1 to {}.", SITE_IDLE_MAX.as_secs()).into())
+    })?;
     Ok(Outcome::Idle(Duration::from_secs(seconds), Reply::new(200, format!("Idle time is {seconds} seconds now."))))
 }

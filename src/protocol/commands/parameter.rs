@@ -28,7 +28,9 @@ fn port(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     let address = argument::host_port(argument)
         .ok_or(Refusal::Argument("PORT takes h1,h2,h3,h4,p1,p2, each from 0 to 255.".into()))?;
     if session.peer.is_ipv6() {
-        return Err(Refusal::Unavailable("PORT names an IPv4 address, and this is an IPv6 connection: send EPRT.".into()));
+        return Err(Refusal::Unavailable(
+            "PORT names an IPv4 address, and this is an IPv6 connection: send EPRT.".into(),
+        ));
     }
     dial(session, address, "PORT")
 }
@@ -38,7 +40,9 @@ fn eprt(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     need_data_commands(session)?;
     match argument::extended_port(argument) {
         Ok(address) => dial(session, address, "EPRT"),
-        Err(ExtendedPortError::Syntax) => Err(Refusal::Argument("EPRT takes |1|IPv4 address|port| or |2|IPv6 address|port|.".into())),
+        Err(ExtendedPortError::Syntax) => {
+            Err(Refusal::Argument("EPRT takes |1|IPv4 address|port| or |2|IPv6 address|port|.".into()))
+        }
         Err(ExtendedPortError::Protocol) => reply(522, "Network protocol not supported, use (1,2)."),
     }
 }
@@ -47,7 +51,9 @@ fn eprt(session: &mut LoggedIn, argument: &[u8]) -> Answer {
 /// to attack a third host. Octets are compared as they came: a v4-mapped or unspecified address is foreign.
 fn dial(session: &mut LoggedIn, address: SocketAddr, verb: &str) -> Answer {
     if address.ip() != session.peer.ip() {
-        return Err(Refusal::Parameter(format!("{verb} may only name your own address, {}.", session.peer.ip()).into()));
+        return Err(Refusal::Parameter(
+            format!("{verb} may only name your own address, {}.", session.peer.ip()).into(),
+        ));
     }
     if address.port() < 1024 {
         return Err(Refusal::Parameter(format!("{verb} may not name a port below 1024.").into()));
@@ -112,7 +118,9 @@ fn type_(session: &mut LoggedIn, argument: &[u8]) -> Answer {
             session.parameters.representation = Representation::Image;
             reply(200, "Type is image (binary).")
         }
-        Some(TypeCode::NotImplemented) => Err(Refusal::Parameter("Only TYPE A, A N, I and L 8 are implemented.".into())),
+        Some(TypeCode::NotImplemented) => {
+            Err(Refusal::Parameter("Only TYPE A, A N, I and L 8 are implemented.".into()))
+        }
         None => Err(Refusal::Argument("TYPE takes A, A N, I or L 8.".into())),
     }
 }
@@ -127,7 +135,14 @@ fn mode(_session: &mut LoggedIn, argument: &[u8]) -> Answer {
     one_of(argument, b'S', b"BCZ", "MODE takes S.", "Only MODE S (stream) is implemented.", "Mode is stream.")
 }
 
-fn one_of(argument: &[u8], own: u8, known: &[u8], syntax: &'static str, only: &'static str, done: &'static str) -> Answer {
+fn one_of(
+    argument: &[u8],
+    own: u8,
+    known: &[u8],
+    syntax: &'static str,
+    only: &'static str,
+    done: &'static str,
+) -> Answer {
     match argument.trim_ascii() {
         [letter] if letter.eq_ignore_ascii_case(&own) => reply(200, done),
         [letter] if known.contains(&letter.to_ascii_uppercase()) => Err(Refusal::Parameter(only.into())),

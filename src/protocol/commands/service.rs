@@ -83,7 +83,9 @@ fn stou(session: &mut LoggedIn, argument: &[u8]) -> Answer {
 fn receive(session: &mut LoggedIn, path: &VirtualPath, placement: Placement, opening: String) -> Answer {
     if let Err(error) = session.root.may_store(path, placement) {
         return Err(match (error, placement) {
-            (fs::Error::Os(Errno::EXIST), Placement::New) => Refusal::Unavailable("File exists; this user may not replace it.".into()),
+            (fs::Error::Os(Errno::EXIST), Placement::New) => {
+                Refusal::Unavailable("File exists; this user may not replace it.".into())
+            }
             (error, _) => error.into(),
         });
     }
@@ -245,7 +247,12 @@ fn help(_session: &mut Interpreter, argument: &[u8]) -> Answer {
             let row: Vec<String> = row.iter().map(|verb| format!("{verb:<5}")).collect();
             format!(" {}", row.join(" ").trim_end()).into_bytes()
         });
-        return Ok(Outcome::Reply(Reply::lines(214, "These commands are understood:", lines.collect(), "End of help.")));
+        return Ok(Outcome::Reply(Reply::lines(
+            214,
+            "These commands are understood:",
+            lines.collect(),
+            "End of help.",
+        )));
     }
     if let Some(rest) = verb.get(..4).filter(|word| word.eq_ignore_ascii_case(b"SITE")).and(verb.get(4..))
         && (rest.is_empty() || rest.starts_with(b" "))

@@ -2,18 +2,19 @@
 //!
 //! Nothing else writes to a control connection, and what is written is the interpreter's to say.
 
+mod clock;
+mod login;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::context::{Context, Phase};
+use super::context::Context;
 use super::data::{Data, Ended, Stepped};
-use super::errand::{Errand, NoLogin, Return, log_in};
-use crate::account::{Account, Credentials};
-use crate::fs::{Patience, Root};
+use super::errand::{Errand, Return};
 use crate::job::{Failure, Representation};
 use crate::limits::{
-    CLOSE_TIMEOUT, COMMANDS_PER_TURN, DISCARD_OCTETS_MAX, LOGIN_REFUSAL_STEP, OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN,
+    CLOSE_TIMEOUT, COMMANDS_PER_TURN, DISCARD_OCTETS_MAX, OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN,
     TRANSFER_OCTETS_PER_TURN,
 };
 use crate::log::{Direction, Shown, Transfer};
@@ -132,7 +133,7 @@ impl Session {
                 }
             }
             Return::Lost => self.lost(context),
-            Return::Resolved(_) | Return::Discarded => {}
+            Return::Resolved(_) | Return::Reloaded(_) | Return::Discarded => {}
         }
     }
 
@@ -257,51 +258,6 @@ impl Session {
         }
     }
 
-    fn check(&mut self, credentials: Credentials, key: Key, context: &mut Context) {
-        self.away = Away::Login(context.now, credentials.user.clone());
-        if !context.users.is_costly() {
-            match log_in(&context.users, &credentials, &context.disks, Patience::CachedOnly) {
-                Ok(account) => return self.checked(Some(account), context),
-                Err(NoLogin::Refused) => return self.checked(None, context),
-                Err(NoLogin::WouldWait) => {}
-            }
-        }
-        let errand = Errand::Login { users: context.users.clone(), credentials, disks: context.disks.clone() };
-        if context.helpers.lend(key, errand).is_err() {
-            self.away = Away::Nothing;
-            self.interpreter.farewell("Too many logins at once; try again later.");
-        }
-    }
-
-    /// The verdict on credentials. A refusal is told at a whole step after PASS came, so that the time tells nothing of
-    /// what was wrong.
-    fn checked(&mut self, account: Option<(Account, Root)>, context: &Context) {
-        let Away::Login(since, user) = std::mem::replace(&mut self.away, Away::Nothing) else { return };
-        match account {
-            Some((account, root)) => {
-                log::info!("{}: logged in as {}", self.peer.ip(), Shown(account.name.as_bytes()));
-                self.interpreter.verdict(Some((account, root)));
-                // Who has just logged in has just been heard of, however long the hash took.
-                self.active = Instant::now();
-            }
-            None => {
-                log::warn!("{}: login failed for {}", self.peer.ip(), Shown(&user));
-                let steps = since.elapsed().as_millis() / LOGIN_REFUSAL_STEP.as_millis() + 1;
-                let wait = LOGIN_REFUSAL_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
-                let at = since + wait;
-                self.away = Away::Refusal(at);
-                if context.phase != Phase::Serving {
-                    self.refuse();
-                }
-            }
-        }
-    }
-
-    fn refuse(&mut self) {
-        self.away = Away::Nothing;
-        self.interpreter.verdict(None);
-    }
-
     fn finish(&mut self, ended: Ended, context: &Context) {
         self.active = context.now;
         if let (Some(subject), Some(logged_in)) = (&ended.subject, self.interpreter.logged_in()) {
@@ -332,68 +288,6 @@ impl Session {
             );
         }
         self.interpreter.finished(&ended.report);
-    }
-
-    /// Does what the time asks for.
-    fn expire(&mut self, context: &Context) {
-        if let Some(ended) = self.data.expire(context) {
-            self.finish(ended, context);
-        }
-        if matches!(self.away, Away::Refusal(at) if at <= context.now) {
-            self.refuse();
-        }
-        if let Some(ended) = self.stopping(context) {
-            self.finish(ended, context);
-        }
-        if self.idle_deadline(context).is_some_and(|deadline| deadline <= context.now) {
-            let text = if self.interpreter.is_logged_in() { "Idle for too long; goodbye." } else { "Login took too long; goodbye." };
-            self.interpreter.farewell(text);
-        }
-    }
-
-    /// A server that stops lets transfers finish, and says goodbye to whoever has none.
-    fn stopping(&mut self, context: &Context) -> Option<Ended> {
-        let Phase::Stopping(until) = context.phase else { return None };
-        if !self.data.is_busy() {
-            self.interpreter.farewell("The server is stopping; goodbye.");
-            return None;
-        }
-        if context.now < until {
-            return None;
-        }
-        let ended = self.data.abort(Failure::Stopping);
-        // What is lent comes back, or does not: nobody waits for it any more.
-        self.interpreter.farewell("The server is stopping; goodbye.");
-        ended
-    }
-
-    /// When the client has been silent for too long. The clock stands still while data moves or a helper works.
-    fn idle_deadline(&self, context: &Context) -> Option<Instant> {
-        if self.data.is_busy() || !matches!(self.away, Away::Nothing) || self.stage != Stage::Open {
-            return None;
-        }
-        if self.interpreter.is_logged_in() {
-            return self.interpreter.idle_timeout().map(|timeout| self.active + timeout);
-        }
-        context.login_timeout.map(|timeout| self.began + timeout)
-    }
-
-    /// When this session must be looked at, whatever happens.
-    fn deadline(&self, context: &Context) -> Option<Instant> {
-        let closing = match self.stage {
-            Stage::Closing(until) => Some(until),
-            Stage::Open => None,
-        };
-        let refusal = match self.away {
-            Away::Refusal(at) => Some(at),
-            _ => None,
-        };
-        let stopping = match context.phase {
-            Phase::Stopping(until) if until > context.now => Some(until),
-            _ => None,
-        };
-        let all = [closing, refusal, stopping, self.data.deadline(context), self.idle_deadline(context)];
-        all.into_iter().flatten().min()
     }
 
     /// Sends what there is to say.

@@ -1,0 +1,76 @@
+//! What a session does because time has passed: idle clients, stalled data, late refusals, a server that stops.
+
+use std::time::Instant;
+
+use super::{Away, Session, Stage};
+use crate::job::Failure;
+use crate::server::context::{Context, Phase};
+use crate::server::data::Ended;
+
+impl Session {
+    /// Does what the time asks for.
+    pub(super) fn expire(&mut self, context: &Context) {
+        if let Some(ended) = self.data.expire(context) {
+            self.finish(ended, context);
+        }
+        if matches!(self.away, Away::Refusal(at) if at <= context.now) {
+            self.refuse();
+        }
+        if let Some(ended) = self.stopping(context) {
+            self.finish(ended, context);
+        }
+        if self.idle_deadline(context).is_some_and(|deadline| deadline <= context.now) {
+            let text = if self.interpreter.is_logged_in() {
+                "Idle for too long; goodbye."
+            } else {
+                "Login took too long; goodbye."
+            };
+            self.interpreter.farewell(text);
+        }
+    }
+
+    /// A server that stops lets transfers finish, and says goodbye to whoever has none.
+    fn stopping(&mut self, context: &Context) -> Option<Ended> {
+        let Phase::Stopping(until) = context.phase else { return None };
+        if !self.data.is_busy() {
+            self.interpreter.farewell("The server is stopping; goodbye.");
+            return None;
+        }
+        if context.now < until {
+            return None;
+        }
+        let ended = self.data.abort(Failure::Stopping);
+        // What is lent comes back, or does not: nobody waits for it any more.
+        self.interpreter.farewell("The server is stopping; goodbye.");
+        ended
+    }
+
+    /// When the client has been silent for too long. The clock stands still while data moves or a helper works.
+    fn idle_deadline(&self, context: &Context) -> Option<Instant> {
+        if self.data.is_busy() || !matches!(self.away, Away::Nothing) || self.stage != Stage::Open {
+            return None;
+        }
+        if self.interpreter.is_logged_in() {
+            return self.interpreter.idle_timeout().map(|timeout| self.active + timeout);
+        }
+        context.login_timeout.map(|timeout| self.began + timeout)
+    }
+
+    /// When this session must be looked at, whatever happens.
+    pub(super) fn deadline(&self, context: &Context) -> Option<Instant> {
+        let closing = match self.stage {
+            Stage::Closing(until) => Some(until),
+            Stage::Open => None,
+        };
+        let refusal = match self.away {
+            Away::Refusal(at) => Some(at),
+            _ => None,
+        };
+        let stopping = match context.phase {
+            Phase::Stopping(until) if until > context.now => Some(until),
+            _ => None,
+        };
+        let all = [closing, refusal, stopping, self.data.deadline(context), self.idle_deadline(context)];
+        all.into_iter().flatten().min()
+    }
+}

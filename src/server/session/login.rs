@@ -1,0 +1,60 @@
+//! PASS: whose the credentials are, asked here or of a helper, and when the answer is told.
+
+use std::mem;
+use std::time::Instant;
+
+use super::{Away, Session};
+use crate::account::{Account, Credentials};
+use crate::fs::{Patience, Root};
+use crate::limits::LOGIN_REFUSAL_STEP;
+use crate::log::Shown;
+use crate::reactor::Key;
+use crate::server::context::{Context, Phase};
+use crate::server::errand::{Errand, NoLogin, log_in};
+
+impl Session {
+    pub(super) fn check(&mut self, credentials: Credentials, key: Key, context: &mut Context) {
+        self.away = Away::Login(context.now, credentials.user.clone());
+        if !context.users.is_costly() {
+            match log_in(&context.users, &credentials, &context.disks, Patience::CachedOnly) {
+                Ok(account) => return self.checked(Some(account), context),
+                Err(NoLogin::Refused) => return self.checked(None, context),
+                Err(NoLogin::WouldWait) => {}
+            }
+        }
+        let errand = Errand::Login { users: context.users.clone(), credentials, disks: context.disks.clone() };
+        if context.helpers.lend(key, errand).is_err() {
+            self.away = Away::Nothing;
+            self.interpreter.farewell("Too many logins at once; try again later.");
+        }
+    }
+
+    /// The verdict on credentials. A refusal is told at a whole step after PASS came, so that the time tells nothing of
+    /// what was wrong.
+    pub(super) fn checked(&mut self, account: Option<(Account, Root)>, context: &Context) {
+        let Away::Login(since, user) = mem::replace(&mut self.away, Away::Nothing) else { return };
+        match account {
+            Some((account, root)) => {
+                log::info!("{}: logged in as {}", self.peer.ip(), Shown(account.name.as_bytes()));
+                self.interpreter.verdict(Some((account, root)));
+                // Who has just logged in has just been heard of, however long the hash took.
+                self.active = Instant::now();
+            }
+            None => {
+                log::warn!("{}: login failed for {}", self.peer.ip(), Shown(&user));
+                let steps = since.elapsed().as_millis() / LOGIN_REFUSAL_STEP.as_millis() + 1;
+                let wait = LOGIN_REFUSAL_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+                let at = since + wait;
+                self.away = Away::Refusal(at);
+                if context.phase != Phase::Serving {
+                    self.refuse();
+                }
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self) {
+        self.away = Away::Nothing;
+        self.interpreter.verdict(None);
+    }
+}
