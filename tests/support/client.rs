@@ -1,0 +1,308 @@
+//! A client that hides nothing: octets out, octets in, every reply as it came.
+
+use std::fmt;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::SockRef;
+
+use super::PATIENCE;
+
+/// One whole reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The code that its last line begins with.
+    pub code: u16,
+    /// Its lines, without CRLF and otherwise as they came: code, separator and text.
+    pub lines: Vec<Vec<u8>>,
+}
+
+impl Reply {
+    /// Takes the first whole reply off `octets`; nothing, and nothing taken, where there is none.
+    ///
+    /// # Panics
+    /// Where `octets` do not begin with a reply (RFC 959 section 4.2).
+    pub fn take(octets: &mut Vec<u8>) -> Option<Reply> {
+        let mut lines: Vec<Vec<u8>> = Vec::new();
+        let mut at = 0;
+        loop {
+            let end = at + octets[at..].iter().position(|octet| *octet == b'\n')?;
+            let line = octets[at..end].strip_suffix(b"\r");
+            let line = line.unwrap_or_else(|| panic!("no CR before LF: {:?}", octets.escape_ascii().to_string()));
+            at = end + 1;
+            lines.push(line.to_vec());
+            if lines.len() == 1 {
+                let shape =
+                    line.len() >= 4 && line[..3].iter().all(u8::is_ascii_digit) && matches!(line[3], b' ' | b'-');
+                assert!(shape, "not a reply: {:?}", line.escape_ascii().to_string());
+            }
+            if line.starts_with(&lines[0][..3]) && line.get(3) == Some(&b' ') {
+                break;
+            }
+        }
+        octets.drain(..at);
+        let code = lines[0][..3].iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+        Some(Reply { code, lines })
+    }
+
+    /// Whether nothing follows it for the same command: it is not a preliminary one (RFC 959 section 4.2.1).
+    pub fn is_final(&self) -> bool {
+        self.code >= 200
+    }
+
+    /// Its lines as text, which the octets of names may not be.
+    pub fn text(&self) -> String {
+        self.lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+/// A control connection.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    received: Vec<u8>,
+    /// Answers to Telnet requests that came between replies.
+    pub telnet: Vec<u8>,
+}
+
+impl Client {
+    /// Connects, and reads the greeting.
+    pub fn connect(address: SocketAddr) -> Client {
+        let mut client = Client::connect_silently(address);
+        let greeting = client.read_reply();
+        assert_eq!(greeting.code, 220, "{greeting}");
+        client
+    }
+
+    /// Connects, and reads nothing.
+    pub fn connect_silently(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
+        patient(&stream);
+        stream.set_nodelay(true).unwrap();
+        Client { stream, received: Vec::new(), telnet: Vec::new() }
+    }
+
+    /// Connects and logs in.
+    pub fn login(address: SocketAddr, user: &str, password: &str) -> Client {
+        let mut client = Client::connect(address);
+        let named = client.say(format!("USER {user}"));
+        assert_eq!(named.code, 331, "{named}");
+        let verdict = client.say(format!("PASS {password}"));
+        assert_eq!(verdict.code, 230, "{verdict}");
+        client
+    }
+
+    /// Connects and logs in as everybody may.
+    pub fn anonymous(address: SocketAddr) -> Client {
+        Client::login(address, "anonymous", "test@")
+    }
+
+    /// The socket itself.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Sends octets as they are.
+    pub fn send(&mut self, octets: &[u8]) {
+        self.stream.write_all(octets).expect("the control connection takes octets");
+    }
+
+    /// Sends octets of which the last is marked as urgent: Telnet's Synch (RFC 854).
+    pub fn send_urgent(&mut self, octets: &[u8]) {
+        assert_eq!(SockRef::from(&self.stream).send_out_of_band(octets).unwrap(), octets.len());
+    }
+
+    /// Sends a line and reads one reply.
+    pub fn say(&mut self, line: impl AsRef<[u8]>) -> Reply {
+        self.send_line(line);
+        self.read_reply()
+    }
+
+    /// Sends a line and reads nothing.
+    pub fn send_line(&mut self, line: impl AsRef<[u8]>) {
+        self.send(&[line.as_ref(), b"\r\n"].concat());
+    }
+
+    /// Sends a line, and fails the test unless the reply has this code.
+    pub fn expect(&mut self, line: impl AsRef<[u8]>, code: u16) -> Reply {
+        let reply = self.say(&line);
+        assert_eq!(reply.code, code, "{}: {reply}", line.as_ref().escape_ascii());
+        reply
+    }
+
+    /// Reads the next reply, whole.
+    pub fn read_reply(&mut self) -> Reply {
+        self.try_read_reply().expect("a reply comes before the connection ends")
+    }
+
+    /// Reads the next reply; nothing where the connection ends before.
+    pub fn try_read_reply(&mut self) -> Option<Reply> {
+        loop {
+            self.take_telnet();
+            if let Some(reply) = Reply::take(&mut self.received) {
+                return Some(reply);
+            }
+            let mut piece = [0; 16 * 1024];
+            match self.stream.read(&mut piece) {
+                Ok(0) => return None,
+                Ok(count) => self.received.extend_from_slice(&piece[..count]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("no reply: {error}; so far {:?}", self.received.escape_ascii().to_string()),
+            }
+        }
+    }
+
+    /// Takes the answers to Telnet requests (`IAC WONT x`, `IAC DONT x`) from before the next reply.
+    fn take_telnet(&mut self) {
+        while let [255, 252 | 254, _, ..] = self.received.as_slice() {
+            self.telnet.extend(self.received.drain(..3));
+        }
+    }
+
+    /// Whether the server has closed: there is no octet left, and none comes.
+    pub fn closed(&mut self) -> bool {
+        self.take_telnet();
+        let mut piece = [0; 1];
+        self.received.is_empty()
+            && match self.stream.read(&mut piece) {
+                Ok(count) => count == 0,
+                Err(error) => error.kind() == ErrorKind::ConnectionReset,
+            }
+    }
+
+    /// Whether nothing comes within `time`.
+    pub fn silent_for(&mut self, time: Duration) -> bool {
+        if !self.received.is_empty() {
+            return false;
+        }
+        self.stream.set_read_timeout(Some(time)).unwrap();
+        let outcome = self.stream.peek(&mut [0; 1]);
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        matches!(outcome, Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+    }
+
+    /// EPSV, and connects where the reply says.
+    pub fn epsv(&mut self) -> TcpStream {
+        let reply = self.expect("EPSV", 229);
+        self.dial(self.epsv_address(&reply))
+    }
+
+    /// PASV, and connects where the reply says.
+    pub fn pasv(&mut self) -> TcpStream {
+        let reply = self.expect("PASV", 227);
+        self.dial(Client::pasv_address(&reply))
+    }
+
+    /// Connects a data connection.
+    pub fn dial(&self, address: SocketAddr) -> TcpStream {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the passive port accepts");
+        patient(&stream);
+        stream
+    }
+
+    /// The address that a reply to EPSV means: the host is that of the control connection.
+    pub fn epsv_address(&self, reply: &Reply) -> SocketAddr {
+        let text = reply.text();
+        let port = text.split("|||").nth(1).and_then(|rest| rest.split('|').next()).and_then(|port| port.parse().ok());
+        SocketAddr::new(self.stream.peer_addr().unwrap().ip(), port.unwrap_or_else(|| panic!("no port in {text}")))
+    }
+
+    /// The address in a reply to PASV.
+    pub fn pasv_address(reply: &Reply) -> SocketAddr {
+        let text = reply.text();
+        let inner = text.split('(').nth(1).and_then(|rest| rest.split(')').next()).unwrap_or_default();
+        let numbers: Vec<u8> = inner.split(',').filter_map(|number| number.parse().ok()).collect();
+        let [a, b, c, d, p, q] = numbers[..] else { panic!("no address in {text}") };
+        SocketAddr::from(([a, b, c, d], u16::from_be_bytes([p, q])))
+    }
+
+    /// Listens for an active data connection, and tells the server where: PORT, or EPRT over IPv6.
+    pub fn port_listener(&mut self) -> TcpListener {
+        let own = self.stream.local_addr().unwrap().ip();
+        let listener = TcpListener::bind((own, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        match own {
+            IpAddr::V4(host) => {
+                let [a, b, c, d] = host.octets();
+                self.expect(format!("PORT {a},{b},{c},{d},{},{}", port >> 8, port & 0xff), 200);
+            }
+            IpAddr::V6(host) => drop(self.expect(format!("EPRT |2|{host}|{port}|"), 200)),
+        }
+        listener
+    }
+
+    /// RETR over EPSV: the octets and the last reply; no octets where it is refused.
+    pub fn retrieve(&mut self, path: impl AsRef<[u8]>) -> (Vec<u8>, Reply) {
+        self.fetch(&[b"RETR ", path.as_ref()].concat())
+    }
+
+    /// LIST, NLST or MLSD over EPSV: the text and the last reply.
+    pub fn list(&mut self, line: impl AsRef<[u8]>) -> (String, Reply) {
+        let (octets, reply) = self.fetch(line.as_ref());
+        (String::from_utf8_lossy(&octets).into_owned(), reply)
+    }
+
+    fn fetch(&mut self, line: &[u8]) -> (Vec<u8>, Reply) {
+        let mut data = self.epsv();
+        let reply = self.say(line);
+        if reply.is_final() {
+            return (Vec::new(), reply);
+        }
+        let octets = read_all(&mut data);
+        (octets, self.read_reply())
+    }
+
+    /// STOR over EPSV: the last reply.
+    pub fn store(&mut self, path: impl AsRef<[u8]>, content: &[u8]) -> Reply {
+        self.put(&[b"STOR ", path.as_ref()].concat(), content)
+    }
+
+    /// STOR, STOU or APPE over EPSV: the last reply.
+    pub fn put(&mut self, line: &[u8], content: &[u8]) -> Reply {
+        let mut data = self.epsv();
+        let reply = self.say(line);
+        if reply.is_final() {
+            return reply;
+        }
+        // A server that refuses midway may reset; what it replies is what counts.
+        let _ = data.write_all(content).and_then(|()| data.shutdown(Shutdown::Write));
+        drop(data);
+        self.read_reply()
+    }
+}
+
+/// Reads until the other end closes.
+pub fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut octets = Vec::new();
+    stream.read_to_end(&mut octets).expect("the data connection ends");
+    octets
+}
+
+/// Waits for the server's connection.
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    let time = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+    let mut fds = [PollFd::new(listener, PollFlags::IN)];
+    assert_eq!(poll(&mut fds, Some(&time)), Ok(1), "the server does not connect");
+    let (stream, _) = listener.accept().unwrap();
+    patient(&stream);
+    stream
+}
+
+/// Closes with a reset instead of an end (SO_LINGER 0).
+pub fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+}
+
+fn patient(stream: &TcpStream) {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+}

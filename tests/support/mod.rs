@@ -1,0 +1,19 @@
+//! What the tests share: a server that runs, a client that sees every octet, and a tree of files to serve.
+//!
+//! Everything here waits for events and gives up after [`PATIENCE`], so that a test fails instead of hanging.
+
+// Each test is a crate of its own and uses another part of this.
+#![allow(dead_code, unused_imports)]
+
+mod client;
+mod server;
+mod tree;
+
+use std::time::Duration;
+
+pub use client::{Client, Reply, accept, read_all, reset};
+pub use server::Server;
+pub use tree::Tree;
+
+/// How long a test waits for what must come; longer than any delay that the server makes on purpose.
+pub const PATIENCE: Duration = Duration::from_secs(20);

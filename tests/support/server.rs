@@ -1,0 +1,191 @@
+//! The real server in a process of its own, on a port of its own.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::PATIENCE;
+
+/// A server that runs; it is killed when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    output: Arc<Capture>,
+    log: Arc<Capture>,
+}
+
+/// What a process wrote so far.
+#[derive(Debug, Default)]
+struct Capture {
+    text: Mutex<Text>,
+    grown: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Text {
+    text: String,
+    ended: bool,
+}
+
+impl Capture {
+    /// Gathers what comes from `source` until its end.
+    fn of(mut source: impl Read + Send + 'static) -> Arc<Capture> {
+        let capture = Arc::new(Capture::default());
+        let writer = capture.clone();
+        thread::spawn(move || {
+            let mut piece = [0; 4096];
+            loop {
+                let count = source.read(&mut piece).unwrap_or(0);
+                let mut text = writer.text.lock().unwrap();
+                text.text.push_str(&String::from_utf8_lossy(&piece[..count]));
+                text.ended = count == 0;
+                writer.grown.notify_all();
+                if text.ended {
+                    return;
+                }
+            }
+        });
+        capture
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().unwrap().text.clone()
+    }
+
+    /// Waits until `found` finds something in the text; nothing where the text ends or time runs out before.
+    fn wait<T>(&self, found: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut text = self.text.lock().unwrap();
+        loop {
+            if let Some(found) = found(&text.text) {
+                return Some(found);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if text.ended || left.is_zero() {
+                return None;
+            }
+            text = self.grown.wait_timeout(text, left).unwrap().0;
+        }
+    }
+}
+
+impl Server {
+    /// Starts `ferryd DIRECTORY ARGS` on a free port of 127.0.0.1, unless `args` say where it is to listen, and waits
+    /// until it says that it serves.
+    pub fn start(directory: &Path, args: &[&str]) -> Server {
+        let mut child = Server::command(directory, args).spawn().expect("ferryd starts");
+        let output = Capture::of(child.stdout.take().unwrap());
+        let log = Capture::of(child.stderr.take().unwrap());
+        let Some(address) = output.wait(served_address) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            // The end of what it wrote comes after its own end.
+            log.wait(|_| None::<()>);
+            panic!("ferryd {args:?} does not serve\noutput: {}\nlog: {}", output.so_far(), log.so_far());
+        };
+        Server { child, address, output, log }
+    }
+
+    /// The command that [`Server::start`] runs, for a test that expects it to fail: pipes on its outputs, and no
+    /// option from the environment.
+    pub fn command(directory: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ferryd"));
+        command.arg(directory).args(args);
+        if !args.iter().any(|arg| arg.starts_with("--listen")) {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("FERRYD_") {
+                command.env_remove(name);
+            }
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote to standard output so far.
+    pub fn output(&self) -> String {
+        self.output.so_far()
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        self.log.so_far()
+    }
+
+    /// Waits until the log holds `text`; the log up to then.
+    pub fn wait_for_log(&self, text: &str) -> String {
+        let found = self.log.wait(|log| log.contains(text).then(|| log.to_owned()));
+        found.unwrap_or_else(|| panic!("the log does not say {text:?}:\n{}", self.log()))
+    }
+
+    /// How many descriptors it holds.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).map_or(0, |entries| entries.count())
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the server is there to be signalled");
+    }
+
+    /// Asks it to stop (SIGTERM) and waits for its end.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its end can be waited for") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the server does not stop:\n{}", self.log());
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            self.log.wait(|_| None::<()>);
+            eprintln!("-- the server's output --\n{}-- its log --\n{}", self.output(), self.log());
+        }
+    }
+}
+
+/// The address in `serving DIR at ftp://HOST:PORT/ (…)`, once that line is whole.
+fn served_address(output: &str) -> Option<SocketAddr> {
+    let line = output.split_inclusive('\n').find(|line| line.starts_with("serving ") && line.ends_with('\n'))?;
+    let url = line.split("ftp://").nth(1)?;
+    let place = url.split('/').next()?;
+    let address: SocketAddr = place.parse().unwrap_or_else(|_| panic!("no address in {line:?}"));
+    Some(address)
+}
