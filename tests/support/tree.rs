@@ -72,7 +72,9 @@ impl Tree {
     /// Makes a FIFO, which nobody reads or writes.
     pub fn fifo(&self, name: impl AsRef<[u8]>) -> &Tree {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
-        mknodat(CWD, self.at(name), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        let path = self.at(name);
+        self.make_parent(&path);
+        mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
         self
     }
 
