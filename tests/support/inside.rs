@@ -89,7 +89,7 @@ impl Inside {
     pub fn work(&mut self) {
         while let Some(action) = self.interpreter.next_action() {
             match action {
-                Action::Check(credentials) => self.interpreter.verdict(self.account(&credentials)),
+                Action::Check(credentials) => self.interpreter.verdict(account(&self.tree, &credentials)),
                 Action::Defer(mut deferred) => {
                     deferred.run();
                     self.interpreter.returned(*deferred);
@@ -139,17 +139,16 @@ impl Inside {
         self.work();
         Ok(())
     }
+}
 
-    /// `bob` may do all; anybody else's name is the text of his rights. The password is `secret`.
-    fn account(&self, credentials: &Credentials) -> Option<(Account, Root)> {
-        let name = String::from_utf8(credentials.user.clone()).ok()?;
-        let rights = Rights::parse(if name == "bob" { "rw" } else { &name }).ok()?;
-        if credentials.password.expose() != b"secret" {
-            return None;
-        }
-        let root = open_root(&self.tree);
-        Some((Account { name, rights, root: self.tree.clone(), anonymous: false }, root))
+/// `bob` may do all; anybody else's name is the text of his rights. The password is `secret`.
+pub fn account(tree: &Path, credentials: &Credentials) -> Option<(Account, Root)> {
+    let name = String::from_utf8(credentials.user.clone()).ok()?;
+    let rights = Rights::parse(if name == "bob" { "rw" } else { &name }).ok()?;
+    if credentials.password.expose() != b"secret" {
+        return None;
     }
+    Some((Account { name, rights, root: tree.to_owned(), anonymous: false }, open_root(tree)))
 }
 
 fn open_root(tree: &Path) -> Root {
