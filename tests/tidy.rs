@@ -69,8 +69,11 @@ impl Source {
         self.text.lines().map(code_of).enumerate().map(|(index, line)| (index + 1, line)).collect()
     }
 
-    /// As `code`, up to the tests, which stand last in a file.
+    /// As `code`, up to the tests, which stand last in a file, or in `tests.rs` beside it.
     fn code_before_tests(&self) -> Vec<(usize, String)> {
+        if self.path.ends_with("tests") {
+            return Vec::new();
+        }
         let code = self.code();
         let end = code.iter().position(|(_, line)| line.trim() == "#[cfg(test)]").unwrap_or(code.len());
         code.into_iter().take(end).collect()
