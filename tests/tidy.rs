@@ -361,7 +361,7 @@ fn limits_table(text: &str) -> String {
             let (_, value) = rest.split_once(" = ").expect("a constant has a value");
             let value = value.trim_end_matches(';');
             assert!(!why.is_empty(), "{name} has no reason");
-            table += &format!("| `{name}` | {} | {} |\n", shown(value), why.join(" ").replace('|', "\\|"));
+            table += &format!("| `{name}` | {} | {} |\n", shown(name, value), why.join(" ").replace('|', "\\|"));
             why.clear();
         } else {
             why.clear();
@@ -370,24 +370,40 @@ fn limits_table(text: &str) -> String {
     table
 }
 
-/// `16 * 1024` → 16 KiB, `Duration::from_secs(5)` → 5 s, `4_096` → 4,096.
-fn shown(value: &str) -> String {
-    let inside = |begin: &str| {
-        value.strip_prefix(begin).and_then(|rest| rest.strip_suffix(')')).map(|number| number.replace('_', ","))
-    };
+/// The value of a constant with the unit that its name or its type says: 16 KiB, 5 s, 4,096.
+fn shown(name: &str, value: &str) -> String {
+    let inside = |begin: &str| value.strip_prefix(begin).and_then(|rest| rest.strip_suffix(')'));
     if let Some(seconds) = inside("Duration::from_secs(") {
-        return format!("{seconds} s");
+        return format!("{} s", grouped(product(seconds)));
     }
     if let Some(millis) = inside("Duration::from_millis(") {
-        return format!("{millis} ms");
+        return format!("{} ms", grouped(product(millis)));
     }
-    if let Some(count) = value.strip_suffix(" * 1024 * 1024") {
-        return format!("{count} MiB");
+    let value = product(value);
+    let octets = match () {
+        () if name.contains("OCTETS") => value,
+        () if name.contains("_KIB") => value * 1024,
+        () => return grouped(value),
+    };
+    match octets {
+        _ if octets % (1024 * 1024) == 0 => format!("{} MiB", octets >> 20),
+        _ if octets % 1024 == 0 => format!("{} KiB", octets >> 10),
+        _ => format!("{} octets", grouped(octets)),
     }
-    if let Some(count) = value.strip_suffix(" * 1024") {
-        return format!("{count} KiB");
-    }
-    value.replace('_', ",")
+}
+
+/// `366 * 86_400` as a number.
+fn product(text: &str) -> u64 {
+    let factor = |text: &str| text.trim().replace('_', "").parse::<u64>();
+    text.split('*').map(|text| factor(text).unwrap_or_else(|_| panic!("not a number: {text}"))).product()
+}
+
+/// 31622400 → 31,622,400.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+    groups.join(",")
 }
 
 /// Compares what stands in the README between `<!-- name -->` and `<!-- end -->` with `table`, or writes it there.
@@ -422,8 +438,9 @@ fn the_tools_of_this_test_work() {
     let expected = [(1, "a"), (1, "b"), (3, "protocol"), (2, "d")].map(|(number, name)| (number, name.to_owned()));
     assert_eq!(modules_named(&source), expected);
     assert!(names("use mio::Poll", "mio") && !names("mio_x::y", "mio"));
-    assert_eq!((shown("16 * 1024"), shown("4_096")), ("16 KiB".into(), "4,096".into()));
-    assert_eq!(shown("Duration::from_secs(7_200)"), "7,200 s");
+    assert_eq!((shown("A_OCTETS", "16 * 1024"), shown("A_MAX", "4_096")), ("16 KiB".into(), "4,096".into()));
+    assert_eq!((shown("A_KIB_MAX", "2 * 1024"), shown("A_OCTETS", "16")), ("2 MiB".into(), "16 octets".into()));
+    assert_eq!(shown("A", "Duration::from_secs(2 * 3_600)"), "7,200 s");
     let long = ["fn a() {"].into_iter().chain(std::iter::repeat_n("    x;", 70)).chain(["}"]).collect::<Vec<_>>();
     assert_eq!(long_functions(&long), [(1, 72)]);
 }
