@@ -1,7 +1,7 @@
 //! A client that hides nothing: octets out, octets in, every reply as it came.
 
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -145,17 +145,26 @@ impl Client {
 
     /// Reads the next reply; nothing where the connection ends before.
     pub fn try_read_reply(&mut self) -> Option<Reply> {
+        let reply = self.await_reply();
+        reply.unwrap_or_else(|error| panic!("no reply: {error}; so far {:?}", self.received.escape_ascii().to_string()))
+    }
+
+    /// Reads the next reply; nothing where the connection ends before.
+    ///
+    /// # Errors
+    /// Nothing came in time.
+    pub fn await_reply(&mut self) -> io::Result<Option<Reply>> {
         loop {
             self.take_telnet();
             if let Some(reply) = Reply::take(&mut self.received) {
-                return Some(reply);
+                return Ok(Some(reply));
             }
             let mut piece = [0; 16 * 1024];
             match self.stream.read(&mut piece) {
-                Ok(0) => return None,
+                Ok(0) => return Ok(None),
                 Ok(count) => self.received.extend_from_slice(&piece[..count]),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("no reply: {error}; so far {:?}", self.received.escape_ascii().to_string()),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error),
             }
         }
     }
