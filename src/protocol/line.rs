@@ -83,7 +83,7 @@ impl Lines {
 
     fn after_iac(&mut self, octet: u8) {
         self.telnet = Telnet::Text;
-        let in_argument = self.octets[self.partial..].contains(&b' ');
+        let in_argument = self.keeping == Keeping::Nothing || self.octets[self.partial..].contains(&b' ');
         match octet {
             IAC => self.push(IAC),
             WILL | WONT | DO | DONT if !in_argument => self.telnet = Telnet::Option(octet),

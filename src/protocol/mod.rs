@@ -70,6 +70,8 @@ enum Waiting {
     Return,
     Listener(Passive),
     Transfer,
+    /// ABOR was said to the transfer: its own reply comes after the transfer's, however that ends.
+    AbortedTransfer,
     /// QUIT was answered while a transfer ran; it is let finish.
     LastTransfer,
     /// Nothing comes any more.
@@ -338,6 +340,7 @@ impl Interpreter {
     /// RFC 959 section 4.1.3, ABOR: 426 for the transfer (when it has stopped), then 226 for the ABOR itself.
     fn abort_asked(&mut self) {
         if self.waiting == Waiting::Transfer {
+            self.waiting = Waiting::AbortedTransfer;
             self.next = Some(Action::Abort);
         } else {
             self.set_data_address(DataAddress::None);
@@ -393,6 +396,9 @@ impl Interpreter {
 
     /// The command of [`Action::Defer`] was carried out.
     pub fn returned(&mut self, deferred: Deferred) {
+        if self.waiting == Waiting::Closed {
+            return;
+        }
         if self.waiting == Waiting::Return {
             self.waiting = Waiting::Nothing;
         }
@@ -414,14 +420,16 @@ impl Interpreter {
 
     /// What became of [`Action::Transfer`].
     pub fn finished(&mut self, report: &Report) {
+        if self.waiting == Waiting::Closed {
+            return;
+        }
         self.set_data_address(DataAddress::None);
         self.say(&finish_reply(report));
         match self.waiting {
-            Waiting::Transfer => {
+            Waiting::Transfer => self.waiting = Waiting::Nothing,
+            Waiting::AbortedTransfer => {
                 self.waiting = Waiting::Nothing;
-                if matches!(report.outcome, Err(Failure::Aborted)) {
-                    self.say(&Reply::new(226, "Transfer aborted."));
-                }
+                self.say(&Reply::new(226, "Transfer aborted."));
             }
             _ => self.close(),
         }
