@@ -20,10 +20,10 @@
 //! # The life of MDTM
 //!
 //! The kernel says that a control connection is readable; [`reactor`] gives its session a turn. The session
-//! (`server/session`) reads into the loop's one buffer and hands the octets to its [`protocol::Interpreter`], which cuts
-//! them into lines (`protocol/line`), finds the row of the command (`protocol/table`, `protocol/commands`), checks login,
-//! right and argument (`protocol/command`), and runs the handler. That asks [`fs::Root`] for the facts, which the kernel
-//! resolves beneath the user's root, and the reply goes out in the same turn:
+//! (`server/session`) reads into the loop's one buffer and hands the octets to its [`protocol::Interpreter`], which
+//! cuts them into lines (`protocol/line`), finds the row of the command (`protocol/table`, `protocol/commands`),
+//! checks login, right and argument (`protocol/command`), and runs the handler. That asks [`fs::Root`] for the facts,
+//! which the kernel resolves beneath the user's root, and the reply goes out in the same turn:
 //! `recv, openat2, statx, close, send`.
 //!
 //! If the name is not in the kernel's cache, `fs` answers `WouldWait`, and the handler's `?` carries it out. The
@@ -36,14 +36,14 @@
 //! begins it over what PASV or PORT has prepared (`server/data`): accepting is tried before it is waited for, and a
 //! socket is registered only once it says `WouldBlock`. Each step of [`transfer::Transfer`] asks the kernel whether the
 //! next octets are in the page cache, and sends them with `sendfile`; it ends as `Blocked` (wait for the network),
-//! `Again` (its budget is spent: the others first), `WouldWait` (the step is lent to a helper, with stream and file), or
-//! `Done`, which becomes 226, 426, 451 or 452.
+//! `Again` (its budget is spent: the others first), `WouldWait` (the step is lent to a helper, with stream and file),
+//! or `Done`, which becomes 226, 426, 451 or 452.
 //!
 //! # Where to put what
 //!
 //! A command is a row and a function, next to each other, in the file of the section that defines it
-//! (`protocol/commands`). A bound is a constant in [`limits`]. An option is a field in `options/arguments`. Work that may
-//! wait is an `Errand`.
+//! (`protocol/commands`). A bound is a constant in [`limits`]. An option is a field in `options/arguments`. Work that
+//! may wait is an `Errand`.
 
 #![forbid(unsafe_code)]
 

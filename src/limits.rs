@@ -66,7 +66,7 @@ pub const RESOLVE_EVERY: Duration = Duration::from_secs(300);
 pub const KEEPALIVE: Duration = Duration::from_secs(60);
 /// The longest idle time that SITE IDLE may ask for.
 pub const SITE_IDLE_MAX: Duration = Duration::from_secs(7_200);
-/// Names that STOU tries before it gives up.
+/// Random letters and digits in the name that STOU makes: nobody guesses it, and nobody else has it.
 pub const UNIQUE_NAME_OCTETS: usize = 16;
 /// A write or a change of names that took this long: from then on, changes on that file system are errands.
 pub const SLOW_DISK_AFTER: Duration = Duration::from_millis(5);

@@ -19,6 +19,9 @@ impl Root {
     /// What [`Root::open_target`] would say, as far as it can be told.
     pub fn may_store(&self, path: &VirtualPath, placement: Placement) -> Result<(), Error> {
         let (parent, _) = self.find_parent(path)?;
+        if path.means_directory() {
+            return Err(Error::IsDirectory);
+        }
         let found = match self.find(path, OFlags::empty()) {
             Ok(place) => Some(place),
             Err(Error::Os(Errno::NOENT)) => None,
@@ -85,6 +88,9 @@ impl Root {
 
     /// Renames; an old entry of the new name is replaced only where `replace` says so.
     pub fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), Error> {
+        if (from.means_directory() || to.means_directory()) && self.link_facts(from)?.kind != Kind::Directory {
+            return Err(Error::Os(Errno::NOTDIR));
+        }
         let (old_parent, old) = self.find_changeable(from)?;
         let (parent, new) = self.find_changeable(to)?;
         let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
@@ -93,6 +99,9 @@ impl Root {
 
     /// Removes a name that is not a directory's.
     pub fn remove_file(&self, path: &VirtualPath) -> Result<(), Error> {
+        if path.means_directory() {
+            return Err(Error::Os(Errno::NOTDIR));
+        }
         let (parent, leaf) = self.find_changeable(path)?;
         Ok(self.disks.timed(parent.facts.device, || unlinkat(&parent.at, leaf, AtFlags::empty()))?)
     }

@@ -76,6 +76,11 @@ impl VirtualPath {
         }
     }
 
+    /// Whether it ends with a slash, and so can only mean a directory.
+    pub fn means_directory(&self) -> bool {
+        self.0.ends_with(b"/")
+    }
+
     /// The octets, which begin with `/`.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -7,6 +7,7 @@
 pub mod argument;
 pub mod command;
 mod commands;
+mod event;
 pub mod line;
 pub mod reply;
 pub mod state;
@@ -17,13 +18,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{Account, Credentials, Secret};
-use crate::fs::{Patience, Root};
-use crate::job::{Failure, Job, Report};
-use crate::limits::{LOGIN_FAILURES_MAX, OUTPUT_OCTETS_MAX, WAITING_OCTETS_MAX};
+use crate::account::{Credentials, Secret};
+use crate::fs::Patience;
+use crate::job::Job;
+use crate::limits::{OUTPUT_OCTETS_MAX, WAITING_OCTETS_MAX};
+use crate::log::Shown;
 use command::{Answer, Command, DuringTransfer, Outcome, Passive, Run};
 use line::{Line, Lines, Taken};
-use reply::{Refusal, Reply, finish_reply};
+use reply::{Refusal, Reply};
 use state::{DataAddress, LoggedIn, Settings};
 
 /// What the server has to do for the interpreter.
@@ -247,6 +249,8 @@ impl Interpreter {
         if verb.is_empty() && argument.is_empty() {
             return;
         }
+        let shown = if verb.eq_ignore_ascii_case(b"PASS") { b"PASS (hidden)" } else { line.as_slice() };
+        log::debug!("{}: > {}", self.peer.ip(), Shown(shown));
         if first && is_http(verb) {
             return self.close();
         }
@@ -369,86 +373,6 @@ impl Interpreter {
         }
     }
 
-    /// Who the credentials of [`Action::Check`] belong to; nobody, or somebody whose root cannot be opened, is refused.
-    pub fn verdict(&mut self, account: Option<(Account, Root)>) {
-        if self.waiting != Waiting::Verdict {
-            return;
-        }
-        self.waiting = Waiting::Nothing;
-        match account {
-            Some((account, root)) => {
-                let text = format!("Logged in: {}.", account.rights);
-                let settings = self.settings.clone();
-                self.login = Login::In(Box::new(LoggedIn::new(account, root, settings, self.local, self.peer)));
-                self.login_failures = 0;
-                self.say(&Reply::new(230, text));
-            }
-            None => {
-                self.login = Login::Nobody;
-                self.login_failures += 1;
-                self.say(&Reply::new(530, "Login incorrect."));
-                if self.login_failures >= LOGIN_FAILURES_MAX {
-                    self.close();
-                }
-            }
-        }
-    }
-
-    /// The command of [`Action::Defer`] was carried out.
-    pub fn returned(&mut self, deferred: Deferred) {
-        if self.waiting == Waiting::Closed {
-            return;
-        }
-        if self.waiting == Waiting::Return {
-            self.waiting = Waiting::Nothing;
-        }
-        self.login = Login::In(deferred.logged_in);
-        self.conclude(deferred.answer);
-        self.forget_restart(deferred.command);
-    }
-
-    /// The port of [`Action::Listen`], as the client is to be told, or why there is none.
-    pub fn listening(&mut self, address: Result<SocketAddr, &'static str>) {
-        let Waiting::Listener(passive) = self.waiting else { return };
-        self.waiting = Waiting::Nothing;
-        self.set_data_address(if address.is_ok() { DataAddress::Passive } else { DataAddress::None });
-        match address {
-            Ok(address) => self.say(&commands::parameter::passive_reply(passive, address)),
-            Err(reason) => self.say(&Reply::new(425, reason)),
-        }
-    }
-
-    /// What became of [`Action::Transfer`].
-    pub fn finished(&mut self, report: &Report) {
-        if self.waiting == Waiting::Closed {
-            return;
-        }
-        self.set_data_address(DataAddress::None);
-        self.say(&finish_reply(report));
-        match self.waiting {
-            Waiting::Transfer => self.waiting = Waiting::Nothing,
-            Waiting::AbortedTransfer => {
-                self.waiting = Waiting::Nothing;
-                self.say(&Reply::new(226, "Transfer aborted."));
-            }
-            _ => self.close(),
-        }
-    }
-
-    /// What [`Action::Status`] asked for: one line on what the data connection does.
-    pub fn status(&mut self, data: String) {
-        let reply = commands::service::status(self, data);
-        self.say(&reply);
-    }
-
-    /// Ends the session with a last reply, whatever it is doing.
-    pub fn farewell(&mut self, text: &'static str) {
-        if self.waiting != Waiting::Closed {
-            self.say(&Reply::new(421, text));
-            self.close();
-        }
-    }
-
     /// How long this session may be silent.
     pub fn idle_timeout(&self) -> Option<Duration> {
         self.logged_in().map_or(self.settings.idle_timeout, |logged_in| logged_in.idle_timeout)
@@ -467,6 +391,7 @@ impl Interpreter {
     }
 
     fn say(&mut self, reply: &Reply) {
+        log::debug!("{}: < {}", self.peer.ip(), reply.code());
         reply.write(&mut self.output);
     }
 
@@ -475,7 +400,7 @@ impl Interpreter {
     }
 }
 
-/// A browser, or somebody who misuses one: no reply, so that nothing of the request is echoed (CVE-2021-3618's cousins).
+/// A browser, or somebody who misuses one: no reply, so that nothing of the request is echoed (as CVE-2021-3618 did).
 fn is_http(verb: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] =
         [b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"];

@@ -57,17 +57,19 @@ fn retr(session: &mut LoggedIn, path: &VirtualPath) -> Answer {
 
 /// Stores a file, over an old one where the user may; with REST, from there on.
 fn stor(session: &mut LoggedIn, path: &VirtualPath) -> Answer {
-    let placement = match session.parameters.restart {
-        _ if !session.allows(Right::Store) => Placement::New,
-        0 => Placement::Truncate,
-        offset => Placement::At(offset),
+    let placement = match (session.parameters.restart, session.allows(Right::Store)) {
+        (0, true) => Placement::Truncate,
+        (0, false) => Placement::New,
+        (offset, true) => Placement::At(offset),
+        // There is no old file that this user may write to.
+        (_, false) => return Err(Refusal::NotAllowed),
     };
-    receive(session, path, placement, "Ready to store.".to_owned())
+    receive(session, path, placement, b"Ready to store.".to_vec())
 }
 
 /// Appends to a file, or makes it.
 fn appe(session: &mut LoggedIn, path: &VirtualPath) -> Answer {
-    receive(session, path, Placement::Append, "Ready to append.".to_owned())
+    receive(session, path, Placement::Append, b"Ready to append.".to_vec())
 }
 
 /// RFC 1123 section 4.1.2.9: stores under a name that is free and says it as `FILE: name`.
@@ -76,11 +78,10 @@ fn stou(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     name.push(b'.');
     name.extend_from_slice(sys::random_name(UNIQUE_NAME_OCTETS).as_bytes());
     let path = session.path(&name)?;
-    let shown = String::from_utf8_lossy(&name).into_owned();
-    receive(session, &path, Placement::New, format!("FILE: {shown}"))
+    receive(session, &path, Placement::New, [b"FILE: ".as_slice(), &name].concat())
 }
 
-fn receive(session: &mut LoggedIn, path: &VirtualPath, placement: Placement, opening: String) -> Answer {
+fn receive(session: &mut LoggedIn, path: &VirtualPath, placement: Placement, opening: Vec<u8>) -> Answer {
     if let Err(error) = session.root.may_store(path, placement) {
         return Err(match (error, placement) {
             (fs::Error::Os(Errno::EXIST), Placement::New) => {
@@ -96,7 +97,7 @@ fn receive(session: &mut LoggedIn, path: &VirtualPath, placement: Placement, ope
         mode: session.file_mode(),
         representation: session.parameters.representation,
     };
-    Ok(Outcome::Transfer(Reply::new(150, opening), Job::Receive(Box::new(job))))
+    Ok(Outcome::Transfer(Reply::octets(150, opening), Job::Receive(Box::new(job))))
 }
 
 /// RFC 959 section 4.1.3: asks whether there is room; the space itself is not reserved.

@@ -6,7 +6,7 @@ mod clock;
 mod login;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::context::Context;
@@ -18,7 +18,7 @@ use crate::limits::{
     TRANSFER_OCTETS_PER_TURN,
 };
 use crate::log::{Direction, Shown, Transfer};
-use crate::net::{DataListener, Stream};
+use crate::net::{DataListener, Stream, is_private};
 use crate::protocol::command::Passive;
 use crate::protocol::{Action, Interpreter};
 use crate::reactor::{Key, Part, Readiness};
@@ -75,6 +75,14 @@ pub struct Session {
     began: Instant,
     /// When the client was last heard of.
     active: Instant,
+    warned: Warned,
+}
+
+/// Whether the log was told that the client cannot reach what PASV tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Warned {
+    Yes,
+    No,
 }
 
 impl Session {
@@ -93,6 +101,7 @@ impl Session {
             stage: Stage::Open,
             began: now,
             active: now,
+            warned: Warned::No,
         }
     }
 
@@ -246,6 +255,7 @@ impl Session {
                 let mut address = self.local;
                 if passive == Passive::Pasv {
                     address.set_ip(context.passive_address_for(self.local, self.peer));
+                    self.warn_of_private(address.ip());
                 }
                 address.set_port(listener.port());
                 self.data = Data::Listening(listener);
@@ -255,6 +265,14 @@ impl Session {
                 log::warn!("{}: no passive port is free; --passive-ports sets the range", self.peer.ip());
                 self.interpreter.listening(Err("No passive port is free; try again."));
             }
+        }
+    }
+
+    /// A client from outside cannot reach an address that means something only in here.
+    fn warn_of_private(&mut self, told: IpAddr) {
+        if self.warned == Warned::No && is_private(told) && !is_private(self.peer.ip()) {
+            self.warned = Warned::Yes;
+            log::warn!("{}: was told to connect to {told}, a private address; see --passive-address", self.peer.ip());
         }
     }
 
