@@ -34,7 +34,11 @@ fn system(error: impl Display) -> Failure {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{text}").map_err(system)
+    match writeln!(std::io::stdout(), "{text}") {
+        // `ferryd --help | head` has read all that it wants.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(system),
+    }
 }
 
 fn hash_password() -> Result<(), Failure> {
@@ -43,7 +47,7 @@ fn hash_password() -> Result<(), Failure> {
 }
 
 fn serve(options: Options) -> Result<(), Failure> {
-    let log = log::start(&options).map_err(system)?;
+    let log = log::start(&options.log()).map_err(system)?;
     let served = server::run(options, log.clone()).map_err(system);
     log.flush();
     served

@@ -21,7 +21,6 @@ use self::output::{Output, Outputs};
 use self::queue::Queue;
 pub use self::text::{Direction, Shown, Transfer};
 use crate::limits;
-use crate::options::Options;
 
 /// A log that cannot be written: always the system's fault.
 #[derive(Debug)]
@@ -38,6 +37,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What to log, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// Messages to log.
+    pub level: LevelFilter,
+    /// Where to log; nothing: standard error.
+    pub file: Option<&'a Path>,
+    /// Where to log transfers; nothing: nowhere.
+    pub transfers: Option<&'a Path>,
+    /// Whether a thread may write; otherwise whoever logs also writes, and waits.
+    pub threaded: bool,
+    /// Only see whether the files could be written.
+    pub check: bool,
+}
+
 /// The handle on both logs; clones are the same logs.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -45,14 +59,14 @@ pub struct Log {
     transfers: bool,
 }
 
-/// Opens the logs and makes the `log` macros write to them; once in a process. With `--check` the files are only
-/// looked at, because one that root creates now could not be written by the server's own user later.
+/// Opens the logs and makes the `log` macros write to them; once in a process. With [`Settings::check`] the files
+/// are only looked at, because one that root creates now could not be written by the server's own user later.
 ///
 /// # Errors
-/// A file cannot be opened, or the thread that writes (`--helpers` above 0) cannot be started.
-pub fn start(options: &Options) -> Result<Log, Error> {
-    let (mut messages, mut transfers) = (options.log_file.as_deref(), options.transfer_log.as_deref());
-    if options.check {
+/// A file cannot be opened, or the thread that writes cannot be started.
+pub fn start(settings: &Settings<'_>) -> Result<Log, Error> {
+    let (mut messages, mut transfers) = (settings.file, settings.transfers);
+    if settings.check {
         messages.map_or(Ok(()), |path| check("--log-file", path))?;
         transfers.map_or(Ok(()), |path| check("--transfer-log", path))?;
         (messages, transfers) = (None, None);
@@ -64,11 +78,11 @@ pub fn start(options: &Options) -> Result<Log, Error> {
         messages: open("--log-file", messages)?,
         transfers: transfers.map(|path| open("--transfer-log", Some(path))).transpose()?,
     };
-    let queue = Queue::start(outputs, options.helpers > 0)
+    let queue = Queue::start(outputs, settings.threaded)
         .map_err(|source| Error { what: "cannot start the thread that writes the log".into(), source })?;
-    let logger = Logger::new(options.log_level, Arc::clone(&queue));
+    let logger = Logger::new(settings.level, Arc::clone(&queue));
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
-        log::set_max_level(options.log_level);
+        log::set_max_level(settings.level);
     }
     Ok(Log { queue, transfers: transfers.is_some() })
 }

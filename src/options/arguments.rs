@@ -50,8 +50,8 @@ pub(super) struct Arguments {
     /// Symbolic links to follow: inside (those that stay beneath the user's
     /// root) or none
     #[arg(verbatim_doc_comment)]
-    #[arg(long, value_name = "WHICH", env = "FERRYD_SYMLINKS", default_value = "inside", value_parser = value::symlinks)]
-    #[arg(help_heading = "Serving")]
+    #[arg(long, value_name = "WHICH", env = "FERRYD_SYMLINKS", default_value = "inside")]
+    #[arg(value_parser = value::symlinks, help_heading = "Serving")]
     pub(super) symlinks: Symlinks,
 
     /// Mode bits that new files and directories do not get, in octal
@@ -150,8 +150,8 @@ pub(super) struct Arguments {
     pub(super) helpers: usize,
 
     /// How much to log: off, error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL", env = "FERRYD_LOG_LEVEL", default_value = "info", value_parser = value::log_level)]
-    #[arg(help_heading = "Log")]
+    #[arg(long, value_name = "LEVEL", env = "FERRYD_LOG_LEVEL", default_value = "info")]
+    #[arg(value_parser = value::log_level, help_heading = "Log")]
     pub(super) log_level: LevelFilter,
 
     /// Log into this file [default: standard error]

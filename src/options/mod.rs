@@ -23,7 +23,7 @@ use self::value::{Anonymous, User};
 use crate::account::{Account, Rights};
 use crate::auth::{Accounts, Named, Users};
 use crate::fs::Symlinks;
-use crate::log::Shown;
+use crate::log::{Settings, Shown};
 
 /// Where the server listens if nobody says: the first of these that it may.
 pub const DEFAULT_PORTS: [u16; 2] = [21, 2121];
@@ -72,6 +72,19 @@ pub struct Options {
     pub transfer_log: Option<PathBuf>,
     /// Only say what would be done.
     pub check: bool,
+}
+
+impl Options {
+    /// What the log has to know.
+    pub fn log(&self) -> Settings<'_> {
+        Settings {
+            level: self.log_level,
+            file: self.log_file.as_deref(),
+            transfers: self.transfer_log.as_deref(),
+            threaded: self.helpers > 0,
+            check: self.check,
+        }
+    }
 }
 
 /// The address that passive clients are told.
@@ -180,7 +193,7 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
     let accounts = accounts(&arguments, &directory)?;
     let (users, warnings) = accounts.load().map_err(|error| match error.exit_code() {
         1 => Error::System(format!("--users: {error}")),
-        _ => Error::Configuration(format!("--users: {error}")),
+        _ => Error::Configuration(format!("--users: {error:#}")),
     })?;
     if users.is_empty() {
         let why = "--anonymous is off and no user is named or all are locked, so nobody could log in";
