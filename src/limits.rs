@@ -106,7 +106,7 @@ pub const SHA_ROUNDS_MAX: u32 = 5_000_000;
 pub const BCRYPT_COST_MAX: u32 = 15;
 /// Memory that one yescrypt or Argon2 may take, in KiB: 16 times mkpasswd's default, 4 times RFC 9106's smaller one.
 pub const HASH_MEMORY_KIB_MAX: u64 = 256 * 1024;
-/// Memory times passes of one Argon2, in KiB: 0.6 s here.
+/// Memory times passes of one Argon2, in KiB: about 1 s here.
 pub const ARGON2_WORK_KIB_MAX: u64 = 1024 * 1024;
 /// The longest time that an option may ask for: a year, so that adding it to a clock never overflows.
 pub const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);

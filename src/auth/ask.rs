@@ -90,26 +90,34 @@ fn check(password: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Asks on standard error, because standard output may be a file that gets the hash.
+/// Asks on standard error, because standard output may be a file that gets the hash. One read of a terminal is one
+/// line, with its end or with Ctrl-C.
 fn prompt(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut stderr = io::stderr();
     stderr.write_all(question.as_bytes())?;
-    let line = read_line(&mut io::stdin().lock());
+    let mut line = Zeroizing::new(vec![0; limits::LINE_OCTETS_MAX]);
+    let octets = io::stdin().lock().read(&mut line);
     stderr.write_all(b"\n")?;
-    line
+    line.truncate(octets?);
+    strip_end(&mut line);
+    Ok(line)
 }
 
 /// One line without its end, which may be LF, CRLF or the end of the file.
 fn read_line(from: &mut impl BufRead) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut line = Zeroizing::new(Vec::with_capacity(limits::LINE_OCTETS_MAX));
     from.take(limits::LINE_OCTETS_MAX as u64).read_until(b'\n', &mut line)?;
+    strip_end(&mut line);
+    Ok(line)
+}
+
+fn strip_end(line: &mut Vec<u8>) {
     if line.last() == Some(&b'\n') {
         line.pop();
         if line.last() == Some(&b'\r') {
             line.pop();
         }
     }
-    Ok(line)
 }
 
 /// The terminal without echo, until this ends or is dropped.

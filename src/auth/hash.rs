@@ -1,8 +1,8 @@
 //! Password hashes: which are read, what one may cost, verifying and making one.
 //!
-//! The schemes are those that `openssl passwd`, `mkpasswd`, `htpasswd`, `ftpasswd`, `pure-pw` and `argon2` make and that
-//! are still worth having. What a hash costs is bounded when it is read, so that a line of a file cannot hold a helper
-//! for minutes or take all memory.
+//! The schemes are those that `openssl passwd`, `mkpasswd`, `htpasswd`, `ftpasswd`, `pure-pw` and `argon2` make and
+//! that are still worth having. What a hash costs is bounded when it is read, so that a line of a file cannot hold a
+//! helper for minutes or take all memory.
 
 use std::io;
 
@@ -19,7 +19,7 @@ use crate::limits;
 pub(super) const ADVICE: &str =
     "use $5$, $6$, $2b$/$2y$, $y$ or $argon2id$, as `ferryd hash-password`, `mkpasswd` and `htpasswd -B` make them";
 
-/// Rounds of the hashes that we make: 17 ms here and some 0.2 s on a router. Every login pays it, on a helper, and
+/// Rounds of the hashes that we make: 15 ms here and some 0.2 s on a router. Every login pays it, on a helper, and
 /// whoever stole the file pays it for each guess; ten times what `openssl passwd -6` asks for (2007's number).
 const ROUNDS: u32 = 50_000;
 /// Octets of salt: 16 letters, all that SHA-crypt takes.
@@ -210,8 +210,10 @@ mod tests {
         "$5$rounds=1000$sJwtwi/s44QGFpmR$2VchUfQbwDFIi55t2Crmna9FN2ABHhtZZnz/KTk5UE0",
         "$6$abcdefgh$yIZAF3gQPvtKZO/9qOJKffAKKbtS3ef3qmwyugk4uWVjX8YZf/GV3A8SkFxEPY0T56CcilGrHKLffBsp6dLMG.",
         "$6$0TzfNhXM.dhbk2qb$hfF3Qol8DcFMsyuQRPnKZ9INFHYcvMCT6tLpKb6JcYI2p3hTkz2/Qbk2G78tzOdrmTQewVFZ15J0pdaYOFMtZ1",
-        "$6$rounds=1000$xsDEM1EDECBMQX5i$67yFRZmNOgGcmbLJzZKg3um2HlO99yeDFNZyBoEDtWx3xQY5MIy4MLAT4E3qcqMyf88EAMb.JJpoHgEyPKH0N.",
-        "$6$rounds=1000$wmnNC0NjCEsjJ55J$jl444XfiZiadghdNyNr0iknHhgKRVc31G.24A77M34pJt89l21XD9oqNm3uD.RYCUqZ/tK122vTffggmzGuWY.",
+        "$6$rounds=1000$xsDEM1EDECBMQX5i$\
+         67yFRZmNOgGcmbLJzZKg3um2HlO99yeDFNZyBoEDtWx3xQY5MIy4MLAT4E3qcqMyf88EAMb.JJpoHgEyPKH0N.",
+        "$6$rounds=1000$wmnNC0NjCEsjJ55J$\
+         jl444XfiZiadghdNyNr0iknHhgKRVc31G.24A77M34pJt89l21XD9oqNm3uD.RYCUqZ/tK122vTffggmzGuWY.",
         "$2b$05$UCVmWkjm87waWlzguVegTeHKcBaYoI1DRq3jyOCjG8uV/7UzWJ/SO",
         "$2b$05$59DfYEHK7fBcwZISvOLMHedfDdKVWcwJYl0q3Lf6QIZJnoxJAtAFi",
         "$2y$05$4OQ6nIaQeqfthKNjVNqKf.QfJVmFyfNwJKCK.VAXSLD8udUduPc2S",
@@ -275,7 +277,8 @@ mod tests {
                 assert!(shorter || cut.is_err(), "{}", &text[..end]);
             }
         }
-        let salted = "$6$rounds=999$abcdefgh$yIZAF3gQPvtKZO/9qOJKffAKKbtS3ef3qmwyugk4uWVjX8YZf/GV3A8SkFxEPY0T56CcilGrHKLffBsp6dLMG.";
+        let salted = "$6$rounds=999$abcdefgh$\
+         yIZAF3gQPvtKZO/9qOJKffAKKbtS3ef3qmwyugk4uWVjX8YZf/GV3A8SkFxEPY0T56CcilGrHKLffBsp6dLMG.";
         assert!(Hash::parse(salted).is_err());
     }
 

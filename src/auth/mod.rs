@@ -46,17 +46,19 @@ impl Error {
     }
 }
 
+/// One line for the log; with `{:#}` a line for each problem, for a terminal.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Read { path, source } => write!(f, "cannot read the users file {}: {source}", show(path)),
             Error::Lines { path, problems } => {
-                write!(f, "the users file {} has errors:", show(path))?;
+                let between = if f.alternate() { "\n  " } else { "; " };
+                write!(f, "the users file {} has errors", show(path))?;
                 let shown = problems.iter().take(limits::PROBLEMS_SHOWN_MAX);
-                shown.clone().try_for_each(|problem| write!(f, "\n  {problem}"))?;
+                shown.clone().try_for_each(|problem| write!(f, "{between}{problem}"))?;
                 match problems.len() - shown.len() {
                     0 => Ok(()),
-                    more => write!(f, "\n  and {more} more"),
+                    more => write!(f, "{between}and {more} more"),
                 }
             }
         }

@@ -112,7 +112,9 @@ fn a_file_is_loaded_again_or_not_at_all() {
     assert!(text.contains("line 3: user \"di\" is already named by --user"), "{text}");
     assert_eq!(login(&before, "al", "correct horse").as_deref(), Some("al"));
     fs::write(&file.0, "x\n".repeat(60)).unwrap();
-    assert!(accounts.load().unwrap_err().to_string().ends_with("\n  and 10 more"));
+    let error = accounts.load().unwrap_err();
+    assert!(error.to_string().ends_with("; and 10 more") && !error.to_string().contains('\n'), "{error}");
+    assert!(format!("{error:#}").ends_with("\n  and 10 more"), "{error:#}");
     fs::write(&file.0, format!("bo:{HASH}\n")).unwrap();
     assert_eq!(login(&accounts.load().unwrap().0, "al", "correct horse"), None);
     let missing = Accounts { file: Some("/nonexistent/users".into()), ..accounts };
