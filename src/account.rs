@@ -90,6 +90,10 @@ impl Rights {
         let mut rights = Rights(0);
         for letter in text.chars() {
             let (_, right) = LETTERS.iter().find(|(known, _)| *known == letter).ok_or_else(unknown)?;
+            // `all`, `were` and other words are not meant as letters.
+            if rights.allow(*right) {
+                return Err(unknown());
+            }
             rights.0 |= Rights::of(&[*right]).0;
             if *right == Right::Store {
                 rights.0 |= Rights::of(&[Right::StoreNew]).0;
@@ -176,7 +180,7 @@ mod tests {
         ] {
             assert_eq!(Rights::parse(text).unwrap().to_string(), shown);
         }
-        for text in ["", "x", "RO", "elr "] {
+        for text in ["", "x", "RO", "elr ", "all"] {
             assert!(Rights::parse(text).unwrap_err().contains("elradfmwMT"), "{text}");
         }
         assert_eq!(Rights::parse("elradfmwMT").unwrap(), Rights::READ_WRITE);

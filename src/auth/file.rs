@@ -78,17 +78,34 @@ fn parse_line(line: &[u8], root: &Path) -> Result<Line, String> {
     if is_anonymous(name.as_bytes()) && !matches!(check, Check::Locked) {
         return Err(format!("user {name:?} needs no password: use --anonymous, and take the line out"));
     }
+    let shell = rest.get(4).copied().unwrap_or(b"");
+    check_places(rest, shell).map_err(|problem| format!("user {name:?}: {problem}"))?;
     let root = match rest.get(3).copied() {
         None | Some(b"") => root.to_owned(),
         // The components, so that the `/./` at the end of pure-pw's homes goes.
         Some(home) if home.starts_with(b"/") => Path::new(OsStr::from_bytes(home)).components().collect::<PathBuf>(),
         Some(_) => return Err(format!("user {name:?}: the home (sixth field) is not an absolute path")),
     };
-    let shell = rest.get(4).copied().unwrap_or(b"");
     let extra =
         parse_extra(shell, rest.get(5..).unwrap_or(&[])).map_err(|problem| format!("user {name:?}: {problem}"))?;
     let account = Account { name, rights: extra.rights, root, anonymous: false };
     Ok(Line { entry: Entry { account, check }, rate: extra.rate, pure_pw: extra.pure_pw })
+}
+
+/// A colon too many or too few must not give a user more than was meant: he would get the served directory, or all
+/// rights.
+fn check_places(rest: &[&[u8]], shell: &[u8]) -> Result<(), String> {
+    let key = |field: &&[u8]| field.starts_with(b"rights=") || field.starts_with(b"rate=");
+    if let Some(at) = rest.iter().position(key).filter(|at| *at != 5) {
+        return Err(format!("rights= and rate= belong into the eighth field; here they are in field {}", at + 3));
+    }
+    let no_home = rest.get(3).is_none_or(|home| home.is_empty());
+    if no_home && shell.starts_with(b"/") && Path::new(OsStr::from_bytes(shell)).is_dir() {
+        return Err(
+            "the home (sixth field) is empty, and the shell (seventh) is a directory; is there a ':' too many?".into(),
+        );
+    }
+    Ok(())
 }
 
 fn parse_name(name: &[u8]) -> Result<String, String> {
@@ -204,10 +221,13 @@ mod tests {
             ("al:@::::::quota=1", "\"quota=1\""),
             ("al:@::::::ro", "\"ro\""),
             ("al:@::::::rights=ro:x", "more than eight"),
+            ("al:@:::::rights=ro", "in field 7"),
+            ("al:@:::::::rights=ro", "in field 9"),
+            ("al:@:::::/", "':' too many"),
             ("a\tl:@", "control characters"),
             ("Anonymous:@", "--anonymous"),
             ("good:@", ""),
-            ("good:@", "already on line 14"),
+            ("good:@", "already on line 17"),
         ];
         let text = bad.map(|(line, _)| line).join("\n").replace(": home", ":home");
         let parsed = read(&text);

@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::{Away, Session, Stage};
 use crate::job::Failure;
 use crate::server::context::{Context, Phase};
-use crate::server::data::Ended;
 
 impl Session {
     /// Does what the time asks for.
@@ -15,9 +14,6 @@ impl Session {
         }
         if matches!(self.away, Away::Refusal(at) if at <= context.now) {
             self.refuse();
-        }
-        if let Some(ended) = self.stopping(context) {
-            self.finish(ended, context);
         }
         if self.idle_deadline(context).is_some_and(|deadline| deadline <= context.now) {
             let text = if self.interpreter.is_logged_in() {
@@ -30,19 +26,18 @@ impl Session {
     }
 
     /// A server that stops lets transfers finish, and says goodbye to whoever has none.
-    fn stopping(&mut self, context: &Context) -> Option<Ended> {
-        let Phase::Stopping(until) = context.phase else { return None };
-        if !self.data.is_busy() {
-            self.interpreter.farewell("The server is stopping; goodbye.");
-            return None;
+    pub(super) fn stop(&mut self, context: &Context) {
+        let Phase::Stopping(until) = context.phase else { return };
+        if self.data.is_busy() {
+            if context.now < until {
+                return;
+            }
+            // What is lent comes back, or does not: nobody waits for it any more.
+            if let Some(ended) = self.data.abort(Failure::Stopping) {
+                self.finish(ended, context);
+            }
         }
-        if context.now < until {
-            return None;
-        }
-        let ended = self.data.abort(Failure::Stopping);
-        // What is lent comes back, or does not: nobody waits for it any more.
         self.interpreter.farewell("The server is stopping; goodbye.");
-        ended
     }
 
     /// When the client has been silent for too long. The clock stands still while data moves or a helper works.

@@ -122,6 +122,7 @@ impl Session {
             return Next::Gone;
         }
         let spent = self.work(key, &mut ready[1], context);
+        self.stop(context);
         if self.flush(&mut ready[0]).is_err() {
             return Next::Gone;
         }
