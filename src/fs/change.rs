@@ -8,7 +8,7 @@ use rustix::fs::{
     futimens, mkdirat, openat, renameat_with, unlinkat,
 };
 
-use super::root::{Place, Root};
+use super::root::{Place, Root, regular};
 use super::{Errno, Error, Facts, Kind, Patience, Placement, Target, VirtualPath};
 use crate::limits::QUICK_TO_FREE_OCTETS;
 
@@ -30,7 +30,7 @@ impl Root {
         match (found, placement) {
             (Some(_), Placement::New) => Err(Error::Os(Errno::EXIST)),
             (Some(place), _) => {
-                storable(&place.facts)?;
+                regular(&place.facts)?;
                 if !self.disks.process.can_write(&place.facts) {
                     return Err(Error::Os(Errno::ACCESS));
                 }
@@ -66,11 +66,11 @@ impl Root {
     }
 
     fn open_old(&self, path: &VirtualPath, write: OFlags, placement: Placement, seen: &Facts) -> Result<Target, Error> {
-        storable(seen)?;
+        regular(seen)?;
         self.may_free(seen)?;
         let append = if placement == Placement::Append { OFlags::APPEND } else { OFlags::empty() };
         let place = self.place(self.open_at(path, write | append)?)?;
-        storable(&place.facts)?;
+        regular(&place.facts)?;
         let Place { at: file, facts, .. } = place;
         let position = match placement {
             Placement::At(offset) if offset > facts.size => return Err(Error::BeyondEnd),
@@ -182,13 +182,5 @@ impl Root {
             }
             _ => Ok(()),
         }
-    }
-}
-
-fn storable(facts: &Facts) -> Result<(), Error> {
-    match facts.kind {
-        Kind::File => Ok(()),
-        Kind::Directory => Err(Error::IsDirectory),
-        Kind::Link | Kind::Other => Err(Error::NotRegular),
     }
 }

@@ -88,14 +88,11 @@ impl Root {
     /// # Errors
     /// Whatever is not a regular file is refused before it is opened: opening a device or a FIFO has effects.
     pub fn open_source(&self, path: &VirtualPath) -> Result<Source, Error> {
-        let place = self.find(path, OFlags::empty())?;
-        match place.facts.kind {
-            Kind::File => {}
-            Kind::Directory => return Err(Error::IsDirectory),
-            Kind::Link | Kind::Other => return Err(Error::NotRegular),
-        }
-        let file = self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
-        Ok(Source::new(file, place.facts, place.waits))
+        regular(&self.find(path, OFlags::empty())?.facts)?;
+        // The name may mean another file by now: what counts are the facts of the one that is read.
+        let place = self.place(self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?)?;
+        regular(&place.facts)?;
+        Ok(Source::new(place.at, place.facts, place.waits))
     }
 
     /// Opens a directory to be listed.
@@ -184,6 +181,15 @@ impl Root {
             (None, Patience::MayWait) => self.disks.learn(at, facts.device),
         };
         Ok((facts, waits))
+    }
+}
+
+/// Refuses what is no file.
+pub(super) fn regular(facts: &Facts) -> Result<(), Error> {
+    match facts.kind {
+        Kind::File => Ok(()),
+        Kind::Directory => Err(Error::IsDirectory),
+        Kind::Link | Kind::Other => Err(Error::NotRegular),
     }
 }
 

@@ -76,6 +76,12 @@ impl Data {
         !matches!(self, Data::None | Data::Listening(_) | Data::Named(_))
     }
 
+    /// Whether there is a job, and the data connection is not up yet. Once the control connection has ended, nobody will
+    /// open it any more (RFC 959 section 3.2).
+    pub fn is_awaited(&self) -> bool {
+        matches!(self, Data::Accepting { .. } | Data::Dialing { .. })
+    }
+
     /// Begins `job` over what PASV or PORT has prepared.
     pub fn begin(&mut self, job: Job, local: SocketAddr, context: &Context) -> Option<Ended> {
         let (job, since) = (Box::new(job), context.now);

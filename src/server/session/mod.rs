@@ -330,7 +330,7 @@ impl Session {
             return if until <= context.now { Next::Gone } else { Next::Wait(Some(until)) };
         }
         let quiet = self.interpreter.is_idle() && !self.data.is_busy() && self.interpreter.output().is_empty();
-        if self.input == Input::Ended && quiet {
+        if self.input == Input::Ended && (quiet || self.data.is_awaited()) {
             return Next::Gone;
         }
         let more = self.input == Input::Open && ready.has(Readiness::READ) && self.interpreter.wants_octets();
