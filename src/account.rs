@@ -161,8 +161,26 @@ impl fmt::Debug for Secret {
 pub struct Credentials {
     /// The name as the client sent it: octets, not text.
     pub user: Vec<u8>,
-    /// The password.
-    pub password: Secret,
+    pub proof: Proof,
+}
+
+/// What shows that a user is who he says.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    Password(Secret),
+    /// The TLS client certificate bears his name, and somebody whom this server believes has signed it.
+    Certificate,
+}
+
+/// `--require-tls`: what may go in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequireTls {
+    /// Everything.
+    No,
+    /// What comes before login, and data.
+    Login,
+    /// Nothing that has to do with a user.
+    All,
 }
 
 #[cfg(test)]
@@ -189,7 +207,7 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        let credentials = Credentials { user: b"u".to_vec(), password: Secret::new(b"hunter2".to_vec()) };
+        let credentials = Credentials { user: b"u".to_vec(), proof: Proof::Password(Secret::new(b"hunter2".to_vec())) };
         assert!(!format!("{credentials:?}").contains("hunter2"));
     }
 }

@@ -50,6 +50,12 @@ pub struct Report {
 pub enum Failure {
     /// The data connection did not come up; why.
     NoConnection(&'static str),
+    /// The data connection did not resume the TLS session of the control connection.
+    NotReused,
+    /// The TLS handshake of the data connection failed.
+    Handshake,
+    /// The data connection ended without close_notify: what came may not be all.
+    Truncated,
     /// ABOR said so.
     Aborted,
     /// The client closed or reset the data connection.

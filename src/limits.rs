@@ -112,3 +112,19 @@ pub const ARGON2_WORK_KIB_MAX: u64 = 1024 * 1024;
 pub const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Helpers that `--helpers` may ask for; each has its own buffer (`SCRATCH_OCTETS`).
 pub const HELPERS_MAX: usize = 64;
+/// Octets that TLS encrypts before they are sent: four full records, so that writes are coalesced, and no more.
+pub const TLS_OCTETS_AHEAD: usize = 4 * 16 * 1024;
+/// Octets of a file that are read at once where the kernel cannot send it: what TLS encrypts ahead.
+pub const COPY_OCTETS: usize = TLS_OCTETS_AHEAD;
+/// How long a client's close_notify is waited for after a download.
+pub const TLS_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the TLS handshake of a control connection may take.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often the files of the TLS certificate are looked at.
+pub const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often the log is told that the TLS certificate ends soon.
+pub const EXPIRY_TOLD_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// A file of certificates or of a key; a larger one is not one (a bundle of all the world's CAs is 220 KB).
+pub const PEM_FILE_OCTETS_MAX: u64 = 1024 * 1024;
+/// How long before its end a certificate is warned of.
+pub const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ferryd::account::{Credentials, Secret};
+use ferryd::account::{Credentials, Proof, Secret};
 use ferryd::auth::Accounts;
 
 /// How the program ended, and what it said.
@@ -73,6 +73,15 @@ const OPTIONS: &[&str] = &[
     "anonymous",
     "passive-ports",
     "passive-address",
+    "tls-cert",
+    "tls-key",
+    "tls",
+    "tls-state",
+    "tls-listen",
+    "require-tls",
+    "tls-reuse",
+    "tls-client-ca",
+    "tls-client-login",
     "max-sessions",
     "max-sessions-per-address",
     "idle-timeout",
@@ -98,7 +107,7 @@ fn the_help_has_every_option_and_its_variable() {
         assert!(ended.stdout.contains(&format!("--{option}")), "{option}");
         assert!(ended.stdout.contains(&format!("[env: FERRYD_{variable}]")), "{option}");
     }
-    for heading in ["Serving:", "Users:", "Data connections:", "Limits:", "Log:"] {
+    for heading in ["Serving:", "Users:", "Data connections:", "TLS:", "Limits:", "Log:"] {
         assert!(ended.stdout.contains(&format!("\n{heading}\n")), "{heading}");
     }
     assert!(!ended.stdout.contains("sesame"));
@@ -128,6 +137,8 @@ fn errors_of_the_configuration_and_of_the_system() {
         (&["--users", "/nonexistent"], 1, "cannot read the users file /nonexistent: No such file"),
         (&["--user", "al:sesame:/nonexistent"], 1, "--user 'al:...': directory /nonexistent: No such file"),
         (&["--log-file", "/nonexistent/log", "/"], 1, "--log-file: cannot write /nonexistent/log: No such file"),
+        (&["--require-tls", "all"], 2, "--require-tls needs a certificate: use --tls-cert"),
+        (&["--tls-cert", "/nonexistent", "--tls-key", "/k"], 1, "--tls-cert: /nonexistent: No such file"),
         (&["--transfer-log", "/nonexistent/log", "/"], 1, "--transfer-log: cannot write /nonexistent/log: "),
     ] {
         let ended = check(args, &[]);
@@ -149,6 +160,9 @@ fn the_environment() {
     served(&ferryd(&["/usr", "--listen", "127.0.0.1:0"], &[("FERRYD_CHECK", "1")], ""), "/usr");
     served(&check(&["/"], &[("FERRYD_USER", "al:a b c\nbo:x:/tmp:ro\n")]), "\"bo\": read-only in /tmp");
     served(&check(&["--user", "ci:x"], &[("FERRYD_USER", "al:x")]), "\"ci\"");
+    let state = Scratch::new("state");
+    let variables = [("FERRYD_TLS", "self-signed"), ("STATE_DIRECTORY", state.0.to_str().unwrap())];
+    served(&check(&[], &variables), &format!("TLS: self-signed, in {}", state.0.display()));
     // Empty is not set, for flags and lists too.
     let all: Vec<String> = OPTIONS.iter().map(|o| format!("FERRYD_{}", o.to_uppercase().replace('-', "_"))).collect();
     let empty: Vec<(&str, &str)> = all.iter().map(|name| (name.as_str(), "")).chain([("FERRYD_DIR", "")]).collect();
@@ -196,7 +210,8 @@ fn a_hash_goes_round_through_a_users_file() {
     let accounts = Accounts { directory: "/".into(), anonymous: None, named: Vec::new(), file: Some(users.into()) };
     let (users, _) = accounts.load().unwrap();
     let login = |password: &str| {
-        users.verify(&Credentials { user: b"al".to_vec(), password: Secret::new(password.as_bytes().to_vec()) })
+        let proof = Proof::Password(Secret::new(password.as_bytes().to_vec()));
+        users.verify(&Credentials { user: b"al".to_vec(), proof })
     };
     assert_eq!(login("pass wörd").unwrap().name, "al");
     assert!(login("pass wörd\r").is_none() && login("pass word").is_none());
@@ -228,9 +243,10 @@ fn a_users_file_is_right_as_a_whole_or_not_at_all() {
 #[test]
 fn checking_leaves_no_trace() {
     let scratch = Scratch::new("trace");
-    let (log, transfers) = (scratch.path("log"), scratch.path("transfers"));
-    let ended = check(&["/", "--log-file", &log, "--transfer-log", &transfers], &[]);
+    let (log, transfers, state) = (scratch.path("log"), scratch.path("transfers"), scratch.path("state"));
+    let tls = ["--tls", "self-signed", "--tls-state", &state];
+    let ended = check(&[&["/", "--log-file", &log, "--transfer-log", &transfers], &tls[..]].concat(), &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stdout.contains(&log) && ended.stdout.contains(&transfers), "{}", ended.stdout);
-    assert!(!Path::new(&log).exists() && !Path::new(&transfers).exists());
+    assert!([&log, &transfers, &state].iter().all(|path| !Path::new(path).exists()));
 }

@@ -33,7 +33,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sha_crypt",       &["auth"]),
     ("yescrypt",        &["auth"]),
     ("subtle",          &["auth"]),
-    ("zeroize",         &["account", "auth", "options"]),
+    ("zeroize",         &["account", "auth", "net", "options"]),
+    ("rcgen",           &["net"]),
 ];
 
 /// What a module must not name, beside what the floors and crates say.

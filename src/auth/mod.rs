@@ -23,7 +23,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use self::hash::Hash;
-use crate::account::{Account, Credentials, Rights, Secret};
+use crate::account::{Account, Credentials, Proof, Rights, Secret};
 use crate::limits;
 use crate::log::Shown;
 
@@ -215,7 +215,10 @@ impl Users {
         if let Some(account) = self.anonymous.as_ref().filter(|_| is_anonymous(&credentials.user)) {
             return Some(account.clone());
         }
-        let password = credentials.password.expose();
+        let password = match &credentials.proof {
+            Proof::Password(password) => password.expose(),
+            Proof::Certificate => return self.certified(&credentials.user),
+        };
         let tried = &password[..password.len().min(limits::PASSWORD_OCTETS_MAX)];
         let entry = std::str::from_utf8(&credentials.user).ok().and_then(|name| self.named.get(name));
         let (right, hashed) = match entry.map(|entry| &entry.check) {
@@ -229,6 +232,12 @@ impl Users {
         }
         let right = right && password.len() <= limits::PASSWORD_OCTETS_MAX;
         entry.filter(|_| right).map(|entry| entry.account.clone())
+    }
+
+    /// The account of somebody whose certificate bears his name; one that is locked stays so.
+    fn certified(&self, user: &[u8]) -> Option<Account> {
+        let entry = self.named.get(std::str::from_utf8(user).ok()?)?;
+        (!matches!(entry.check, Check::Locked)).then(|| entry.account.clone())
     }
 
     /// Whether [`Users::verify`] may take long (there is a hashed password), and so belongs on a helper.

@@ -42,7 +42,7 @@ impl Drop for Scratch {
 
 fn login(users: &Users, user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> Option<String> {
     let user = user.as_ref().to_vec();
-    let credentials = Credentials { user, password: Secret::new(password.as_ref().to_vec()) };
+    let credentials = Credentials { user, proof: Proof::Password(Secret::new(password.as_ref().to_vec())) };
     users.verify(&credentials).map(|account| account.name)
 }
 

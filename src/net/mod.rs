@@ -4,8 +4,9 @@ mod address;
 mod listen;
 mod ports;
 mod stream;
+pub mod tls;
 
 pub use address::{canonical, is_loopback, is_private};
 pub use listen::{DataListener, control_listener};
 pub use ports::PortPool;
-pub use stream::{Pipe, Stream, dial};
+pub use stream::{Direction, Pipe, Stream, dial};

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::tls::{Connection, HandshakeError};
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -18,24 +19,71 @@ enum Registered {
     No,
 }
 
-/// A TCP connection that never waits.
+/// What lies between the socket and the octets.
+#[derive(Debug)]
+enum Layer {
+    Plain,
+    Tls(Connection),
+}
+
+/// A TCP connection that never waits, plain or under TLS.
 #[derive(Debug)]
 pub struct Stream {
-    stream: TcpStream,
+    socket: TcpStream,
     registered: Registered,
+    layer: Layer,
+}
+
+/// For which direction something waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The peer's octets.
+    In,
+    /// Room for ours.
+    Out,
 }
 
 impl Stream {
     /// A connection that was accepted.
-    pub fn new(stream: TcpStream) -> Stream {
-        Stream { stream, registered: Registered::No }
+    pub fn new(socket: TcpStream) -> Stream {
+        Stream { socket, registered: Registered::No, layer: Layer::Plain }
+    }
+
+    /// Puts TLS between the socket and the octets; the handshake is next.
+    pub fn secure(&mut self, connection: Connection) {
+        self.layer = Layer::Tls(connection);
+    }
+
+    /// Goes on with the handshake; where it has to wait, says for what.
+    pub fn handshake(&mut self) -> Result<Option<Direction>, HandshakeError> {
+        let Layer::Tls(tls) = &mut self.layer else { return Ok(None) };
+        match tls.handshake(&mut self.socket) {
+            Ok(()) => Ok(None),
+            Err(HandshakeError::Failed(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                Ok(Some(if tls.wants_write() { Direction::Out } else { Direction::In }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The TLS connection, if there is one.
+    pub fn tls(&self) -> Option<&Connection> {
+        match &self.layer {
+            Layer::Tls(tls) => Some(tls),
+            Layer::Plain => None,
+        }
+    }
+
+    /// Whether what is written to the socket is what the peer reads: then the kernel can move files itself.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.layer, Layer::Plain)
     }
 
     /// Registers it, once, for both directions and for urgent data.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         if self.registered == Registered::No {
             let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-            self.stream.register(registry, token, interest)?;
+            self.socket.register(registry, token, interest)?;
             self.registered = Registered::Yes;
         }
         Ok(())
@@ -43,7 +91,7 @@ impl Stream {
 
     /// The address of this end.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.stream.local_addr()
+        self.socket.local_addr()
     }
 
     /// Whether a connection that was begun with [`dial`] is up.
@@ -51,28 +99,51 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` while it is not known, else why it failed.
     pub fn connected(&self) -> io::Result<()> {
-        if let Some(error) = self.stream.take_error()? {
+        if let Some(error) = self.socket.take_error()? {
             return Err(error);
         }
-        match self.stream.peer_addr() {
+        match self.socket.peer_addr() {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
             other => other.map(drop),
         }
     }
 
-    /// Reads what has come.
+    /// Reads what has come; 0 is the end.
+    ///
+    /// # Errors
+    /// Under TLS, `UnexpectedEof` where the end was not announced: what came may not be all.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        retry(|| self.stream.read(buffer))
+        match &mut self.layer {
+            Layer::Plain => retry(|| self.socket.read(buffer)),
+            Layer::Tls(tls) => retry(|| tls.read(&mut self.socket, buffer)),
+        }
     }
 
-    /// Writes what fits.
+    /// Writes what fits. Under TLS some of it may wait to be sent: [`Stream::flush`].
     pub fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        retry(|| self.stream.write(octets))
+        match &mut self.layer {
+            Layer::Plain => retry(|| self.socket.write(octets)),
+            Layer::Tls(tls) => retry(|| tls.write(&mut self.socket, octets)),
+        }
+    }
+
+    /// Sends what waits to be sent.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match &mut self.layer {
+            Layer::Plain => Ok(()),
+            Layer::Tls(tls) => tls.flush(&mut self.socket),
+        }
     }
 
     /// Says that nothing more will be written.
-    pub fn end_output(&self) -> io::Result<()> {
-        self.stream.shutdown(std::net::Shutdown::Write)
+    ///
+    /// # Errors
+    /// `WouldBlock` while that is not sent.
+    pub fn end_output(&mut self) -> io::Result<()> {
+        if let Layer::Tls(tls) = &mut self.layer {
+            tls.close(&mut self.socket)?;
+        }
+        self.socket.shutdown(std::net::Shutdown::Write)
     }
 
     /// Moves up to `count` octets that have come into a pipe, without copying them.
@@ -83,7 +154,7 @@ impl Stream {
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.socket.as_fd()
     }
 }
 

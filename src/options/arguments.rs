@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use log::LevelFilter;
 
 use super::PassiveAddress;
+use super::tls::TlsArguments;
 use super::value::{self, Anonymous};
 use crate::fs::Symlinks;
 
@@ -112,6 +113,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", env = "FERRYD_DATA_TIMEOUT", default_value = "60", value_parser = value::period)]
     #[arg(help_heading = "Data connections")]
     pub(super) data_timeout: Duration,
+
+    #[command(flatten)]
+    pub(super) tls: TlsArguments,
 
     /// Sessions at once; 0: as many as descriptors allow
     #[arg(long, value_name = "N", env = "FERRYD_MAX_SESSIONS", default_value = "0", value_parser = value::count)]

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{DEFAULT_PORTS, Options, PassiveAddress};
+use super::{DEFAULT_PORTS, Options, PassiveAddress, TlsOptions};
 use crate::fs::Symlinks;
 use crate::log::Shown;
 
@@ -35,6 +35,7 @@ impl Options {
             format!("logins: {}", self.users.summary()),
         ];
         lines.extend(self.users.describe().into_iter().map(|line| format!("  {line}")));
+        lines.extend(self.tls.as_ref().map_or(vec!["TLS: none".into()], TlsOptions::describe));
         lines.extend([
             format!("passive data connections: {address}, {ports}"),
             format!("symbolic links: {symlinks}; umask {:03o}; helpers: {}", self.umask, self.helpers),
@@ -61,7 +62,7 @@ impl Options {
     }
 }
 
-fn show(path: &Path) -> String {
+pub(super) fn show(path: &Path) -> String {
     Shown(path.as_os_str().as_bytes()).to_string()
 }
 

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod describe;
+mod tls;
 mod value;
 
 use std::ffi::{OsStr, OsString};
@@ -19,6 +20,7 @@ use clap::{CommandFactory, FromArgMatches};
 use log::LevelFilter;
 
 use self::arguments::{Arguments, Command};
+pub use self::tls::{ClientLogin, TlsOptions};
 use self::value::{Anonymous, User};
 use crate::account::{Account, Rights};
 use crate::auth::{Accounts, Named, Users};
@@ -40,12 +42,14 @@ pub struct Options {
     pub accounts: Accounts,
     /// The users as they were loaded at the start; not empty.
     pub users: Users,
-    /// What the log should be told about users.
+    /// What the log should be told about users and the certificate.
     pub warnings: Vec<String>,
     /// The ports for passive data connections; nothing: the kernel chooses. Never 0, none of `listen`.
     pub passive_ports: Option<RangeInclusive<u16>>,
     /// What clients are told to connect to.
     pub passive_address: PassiveAddress,
+    /// TLS; nothing: there is none.
+    pub tls: Option<TlsOptions>,
     /// Sessions at once; nothing: as many as descriptors allow.
     pub max_sessions: Option<usize>,
     /// Sessions at once from one address; nothing: no limit.
@@ -139,7 +143,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Reads the command line, whose first word is the program's name, and the environment. Looks at the directories and
-/// reads the users file.
+/// reads the users file and the certificate.
 ///
 /// # Errors
 /// See [`Error`]; none shows a password.
@@ -191,7 +195,7 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
         Error::System(format!("cannot serve {}: {why}", Shown(arguments.directory.as_os_str().as_bytes())))
     })?;
     let accounts = accounts(&arguments, &directory)?;
-    let (users, warnings) = accounts.load().map_err(|error| match error.exit_code() {
+    let (users, mut warnings) = accounts.load().map_err(|error| match error.exit_code() {
         1 => Error::System(format!("--users: {error}")),
         _ => Error::Configuration(format!("--users: {error:#}")),
     })?;
@@ -199,6 +203,8 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
         let why = "--anonymous is off and no user is named or all are locked, so nobody could log in";
         return Err(Error::Configuration(format!("{why}: use --user, --users or --anonymous RIGHTS")));
     }
+    let tls = tls::assemble(arguments.tls, &arguments.listen, arguments.passive_ports.as_ref(), arguments.check)?;
+    warnings.extend(tls.as_ref().and_then(TlsOptions::warning));
     let unless_zero = |time: Duration| Some(time).filter(|time| !time.is_zero());
     Ok(Options {
         directory,
@@ -208,6 +214,7 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
         warnings,
         passive_ports: arguments.passive_ports,
         passive_address: arguments.passive_address.unwrap_or(PassiveAddress::Local),
+        tls,
         max_sessions: Some(arguments.max_sessions).filter(|&count| count > 0),
         max_sessions_per_address: Some(arguments.max_sessions_per_address).filter(|&count| count > 0),
         idle_timeout: unless_zero(arguments.idle_timeout),

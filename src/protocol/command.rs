@@ -134,6 +134,8 @@ pub enum Outcome {
     Idle(Duration, Reply),
     /// PASS: who is it?
     Check,
+    /// AUTH: the control connection goes on under TLS.
+    Secure(Reply),
     /// REIN: nobody is logged in any more.
     Reinitialize(Reply),
     /// QUIT.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::reply::{Reply, finish_reply};
-use super::state::{DataAddress, LoggedIn};
+use super::state::{DataAddress, LoggedIn, Protection, Security};
 use super::{Deferred, Interpreter, Login, Waiting, commands};
 use crate::account::Account;
 use crate::fs::Root;
@@ -33,6 +33,16 @@ impl Interpreter {
                     self.close();
                 }
             }
+        }
+    }
+
+    /// The handshake of [`super::Action::Secure`] is over; `certified` is the name in the client's certificate, if
+    /// names of certificates are to count.
+    pub fn secured(&mut self, certified: Option<Vec<u8>>) {
+        self.security = Security { certified, ..self.security.clone() };
+        if self.waiting == Waiting::Handshake {
+            self.waiting = Waiting::Nothing;
+            self.security.control = Protection::Private;
         }
     }
 

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{Credentials, Secret};
+use crate::account::{Credentials, Proof};
 use crate::fs::Patience;
 use crate::job::Job;
 use crate::limits::{OUTPUT_OCTETS_MAX, WAITING_OCTETS_MAX};
@@ -26,7 +26,7 @@ use crate::log::Shown;
 use command::{Answer, Command, DuringTransfer, Outcome, Passive, Run};
 use line::{Line, Lines, Taken};
 use reply::{Refusal, Reply};
-use state::{DataAddress, LoggedIn, Settings};
+use state::{DataAddress, LoggedIn, Protection, Security, Settings};
 
 /// What the server has to do for the interpreter.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub enum Action {
     CloseData,
     /// Say what the data connection does; then [`Interpreter::status`].
     Status,
+    /// Send what there is to send, then begin the TLS handshake; then [`Interpreter::secured`].
+    Secure,
     /// Send what there is to send, and close.
     Close,
 }
@@ -71,6 +73,8 @@ enum Waiting {
     Verdict,
     Return,
     Listener(Passive),
+    /// The TLS handshake of the control connection.
+    Handshake,
     Transfer,
     /// ABOR was said to the transfer: its own reply comes after the transfer's, however that ends.
     AbortedTransfer,
@@ -89,6 +93,7 @@ pub struct Interpreter {
     lines: Lines,
     output: Vec<u8>,
     login: Login,
+    security: Security,
     waiting: Waiting,
     /// What to do after the reply that was just written.
     next: Option<Action>,
@@ -117,8 +122,10 @@ impl Deferred {
 
 impl Interpreter {
     /// A new interpreter; `local` and `peer` are the ends of its control connection. Its output holds the greeting.
-    pub fn new(settings: Arc<Settings>, local: SocketAddr, peer: SocketAddr) -> Interpreter {
+    /// A control connection that is `Private` has begun under TLS (implicit FTPS).
+    pub fn new(settings: Arc<Settings>, local: SocketAddr, peer: SocketAddr, control: Protection) -> Interpreter {
         let mut interpreter = Interpreter {
+            security: Security::new(control),
             settings,
             local,
             peer,
@@ -136,7 +143,7 @@ impl Interpreter {
 
     /// Takes octets from the control connection.
     pub fn receive(&mut self, octets: &[u8]) {
-        if self.waiting != Waiting::Closed {
+        if !matches!(self.waiting, Waiting::Closed | Waiting::Handshake) {
             self.lines.receive(octets, &mut self.output);
         }
     }
@@ -266,7 +273,10 @@ impl Interpreter {
     }
 
     fn carry_out_logged_in(&mut self, command: &'static Command, argument: Vec<u8>) {
+        let clear =
+            command.run.is_transfer() && self.settings.data_needs_tls() && self.security.data == Protection::Clear;
         let answer = match &mut self.login {
+            Login::In(_) if clear => Err(Refusal::ClearData),
             Login::In(logged_in) => command.carry_out(logged_in, &argument),
             _ => Err(Refusal::NotLoggedIn),
         };
@@ -326,8 +336,20 @@ impl Interpreter {
                 self.say(&reply);
             }
             Outcome::Check => {}
+            Outcome::Secure(reply) => {
+                // RFC 4217 section 4, and CVE-2011-0411: what was sent in the clear behind AUTH was perhaps not sent by
+                // the one who is about to log in. It is not heard.
+                self.lines.clear();
+                self.login = Login::Nobody;
+                self.say(&reply);
+                self.waiting = Waiting::Handshake;
+                self.next = Some(Action::Secure);
+            }
             Outcome::Reinitialize(reply) => {
                 self.login = Login::Nobody;
+                // The control connection stays under TLS; what was said about data is forgotten.
+                let certified = self.security.certified.take();
+                self.security = Security { certified, ..Security::new(self.security.control) };
                 self.say(&reply);
                 self.next = Some(Action::CloseData);
             }
@@ -353,13 +375,12 @@ impl Interpreter {
         }
     }
 
-    /// PASS: the server is asked who it is, once USER has named somebody.
-    fn check(&mut self, password: &[u8]) -> Answer {
+    /// PASS, or a certificate: the server is asked who it is, once USER has named somebody.
+    fn check(&mut self, proof: Proof) -> Answer {
         match mem::replace(&mut self.login, Login::Checking) {
             Login::Named(user) => {
                 self.waiting = Waiting::Verdict;
-                let password = Secret::new(password.to_vec());
-                self.next = Some(Action::Check(Credentials { user, password }));
+                self.next = Some(Action::Check(Credentials { user, proof }));
                 Ok(Outcome::Check)
             }
             Login::In(logged_in) => {
@@ -371,6 +392,11 @@ impl Interpreter {
                 Err(Refusal::Sequence("Send USER first."))
             }
         }
+    }
+
+    /// How data connections are protected.
+    pub fn data_protection(&self) -> Protection {
+        self.security.data
     }
 
     /// How long this session may be silent.

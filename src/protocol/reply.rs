@@ -120,12 +120,18 @@ pub enum Refusal {
     LineTooLong,
     /// 501: the argument is missing or malformed; what would be right.
     Argument(Cow<'static, str>),
+    /// 502: known, and not to be had here.
+    NotImplemented(&'static str),
     /// 503: another command must come before.
     Sequence(&'static str),
     /// 504: a known command with a parameter that is not implemented.
     Parameter(Cow<'static, str>),
+    /// 521: data in the clear, where that is not allowed (RFC 4217 section 9).
+    ClearData,
     /// 530: not before login.
     NotLoggedIn,
+    /// 530: a login in the clear, where that is not allowed.
+    ClearLogin,
     /// 550: the user has not the right.
     NotAllowed,
     /// 550 with a reason.
@@ -147,8 +153,11 @@ impl Refusal {
             Refusal::Unknown => Reply::new(500, "Command not understood; HELP lists those that are."),
             Refusal::LineTooLong => Reply::new(500, format!("Line too long: at most {LINE_OCTETS_MAX} octets.")),
             Refusal::Argument(text) => Reply::new(501, text.clone()),
+            Refusal::NotImplemented(text) => Reply::new(502, *text),
             Refusal::Sequence(text) => Reply::new(503, *text),
             Refusal::Parameter(text) => Reply::new(504, text.clone()),
+            Refusal::ClearData => Reply::new(521, "Data must be protected here: send PBSZ 0 and PROT P first."),
+            Refusal::ClearLogin => Reply::new(530, "TLS is required before login: send AUTH TLS first."),
             Refusal::NotLoggedIn => Reply::new(530, "Not logged in."),
             Refusal::NotAllowed => Reply::new(550, "Permission denied: this user may not do that."),
             Refusal::Unavailable(text) => Reply::new(550, text.clone()),
@@ -210,6 +219,14 @@ pub(super) fn finish_reply(report: &Report) -> Reply {
     match &report.outcome {
         Ok(()) => Reply::new(226, "Transfer complete."),
         Err(Failure::NoConnection(reason)) => Reply::new(425, *reason),
+        Err(Failure::NotReused) => Reply::new(
+            522,
+            "The data connection must resume the TLS session of the control connection (--tls-reuse require).",
+        ),
+        Err(Failure::Handshake) => Reply::new(425, "TLS handshake failed on the data connection."),
+        Err(Failure::Truncated) => {
+            Reply::new(426, "The data connection ended without close_notify; what came is kept.")
+        }
         Err(Failure::Aborted) => Reply::new(426, "Transfer aborted; data connection closed."),
         Err(Failure::ConnectionLost) => Reply::new(426, "Data connection lost; transfer aborted."),
         Err(Failure::Stalled) => Reply::new(426, "Nothing moved for too long; transfer aborted."),

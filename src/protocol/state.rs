@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::reply::Refusal;
-use crate::account::{Account, Right};
+use crate::account::{Account, RequireTls, Right};
 use crate::fs::{Root, VirtualPath};
 use crate::job::Representation;
 use crate::listing::{FactSet, Format};
@@ -19,6 +19,54 @@ pub struct Settings {
     pub idle_timeout: Option<Duration>,
     /// Names of users and groups, and what this process may do.
     pub format: Arc<Format>,
+    /// Whether there is TLS, and for what it is required.
+    pub tls: Option<RequireTls>,
+}
+
+impl Settings {
+    /// Whether nobody may log in over a connection in the clear.
+    pub fn login_needs_tls(&self) -> bool {
+        matches!(self.tls, Some(RequireTls::Login | RequireTls::All))
+    }
+
+    /// Whether no data may go in the clear.
+    pub fn data_needs_tls(&self) -> bool {
+        self.tls == Some(RequireTls::All)
+    }
+}
+
+/// How a connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// RFC 2228's C.
+    Clear,
+    /// RFC 2228's P: TLS.
+    Private,
+}
+
+/// RFC 4217: what protects the two connections of a session.
+#[derive(Clone, Debug)]
+pub struct Security {
+    pub control: Protection,
+    pub data: Protection,
+    /// Whether PBSZ was said, which RFC 2228 wants before PROT.
+    pub buffer_size: BufferSize,
+    /// The name in the client's certificate, which was verified.
+    pub certified: Option<Vec<u8>>,
+}
+
+/// RFC 2228 section 3, PBSZ; under TLS it is always 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BufferSize {
+    Unsaid,
+    Said,
+}
+
+impl Security {
+    /// Of a control connection in the clear, or of one that began under TLS (implicit, where data is private too).
+    pub fn new(control: Protection) -> Security {
+        Security { control, data: control, buffer_size: BufferSize::Unsaid, certified: None }
+    }
 }
 
 /// RFC 959 section 5.1.1: which data connection the next transfer uses.

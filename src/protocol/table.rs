@@ -1,11 +1,16 @@
 //! The rows of all sections put together: find a command, and what FEAT, HELP and the README say of them.
 
 use super::command::{Command, DuringTransfer, Run};
-use super::commands::{access, extension, parameter, service};
+use super::commands::{access, extension, parameter, security, service};
 
 /// Every command, section by section.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    [access::TABLE, parameter::TABLE, service::TABLE, extension::TABLE].into_iter().flatten()
+    [access::TABLE, parameter::TABLE, service::TABLE, extension::TABLE, security::TABLE].into_iter().flatten()
+}
+
+/// Whether a command needs TLS to be set up.
+pub(super) fn is_security(command: &Command) -> bool {
+    security::TABLE.iter().any(|row| row.verb == command.verb)
 }
 
 /// The row of `verb`, in whatever case it came.

@@ -10,7 +10,9 @@ use super::errand::Helpers;
 use crate::auth::Users;
 use crate::fs::Disks;
 use crate::log::Log;
+use crate::net::tls::Authority;
 use crate::net::{PortPool, is_private};
+use crate::options::ClientLogin;
 use crate::protocol::state::Settings;
 use crate::transfer::Scratch;
 
@@ -35,6 +37,10 @@ pub struct Context {
     pub users: Arc<Users>,
     pub disks: Arc<Disks>,
     pub settings: Arc<Settings>,
+    /// What TLS needs, where there is a certificate.
+    pub tls: Option<Authority>,
+    /// What a client certificate is good for.
+    pub client_login: ClientLogin,
     /// The address that PASV tells, if not the control connection's own.
     pub passive_address: Option<Ipv4Addr>,
     pub login_timeout: Option<Duration>,

@@ -13,11 +13,14 @@ use std::thread;
 
 use mio::Waker;
 
+use super::certificate;
 use crate::account::{Account, Credentials};
 use crate::auth::{self, Accounts, Users};
 use crate::fs::{self, Disks, Patience, Root};
 use crate::limits::{ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, TRANSFER_OCTETS_PER_ERRAND};
 use crate::net::Stream;
+use crate::net::tls::Stamp;
+use crate::options::TlsOptions;
 use crate::protocol::Deferred;
 use crate::reactor::Key;
 use crate::transfer::{Progress, Scratch, Transfer};
@@ -35,6 +38,8 @@ pub enum Errand {
     Resolve(String),
     /// The users, read again.
     Reload(Accounts),
+    /// The certificate, read again if it is not as it was seen.
+    Certificate(Box<TlsOptions>, Option<Stamp>),
     /// What came back for a session that has left: closing its files may wait.
     Discard(Box<Return>),
 }
@@ -47,6 +52,7 @@ pub enum Return {
     Step(Stream, Box<Transfer>, Progress),
     Resolved(io::Result<Vec<IpAddr>>),
     Reloaded(Result<(Users, Vec<String>), auth::Error>),
+    Certificate(certificate::Look),
     Discarded,
     /// It panicked, and what was lent is gone.
     Lost,
@@ -72,6 +78,7 @@ impl Errand {
                 Return::Step(stream, transfer, progress)
             }
             Errand::Resolve(host) => Return::Resolved(resolve(&host)),
+            Errand::Certificate(options, seen) => Return::Certificate(certificate::look(&options, seen.as_ref())),
             Errand::Reload(accounts) => Return::Reloaded(accounts.load()),
             Errand::Discard(gone) => {
                 drop(gone);

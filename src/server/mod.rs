@@ -1,6 +1,7 @@
 //! Where the floors meet: the loop. It takes turns, accepts, hands turns to sessions, and stops cleanly.
 
 mod admission;
+mod certificate;
 mod context;
 mod data;
 mod errand;
@@ -20,9 +21,11 @@ use signal_hook_mio::v1_0::Signals;
 use crate::auth::{self, Accounts, Users};
 use crate::net::{Stream, canonical};
 use crate::options::Options;
+use crate::protocol::state::Protection;
 use crate::reactor::{Key, Part, Reactor, Readiness};
 use crate::transfer::Scratch;
 use admission::{Accepted, Admission};
+use certificate::Certificate;
 use context::{Context, Phase};
 use errand::{Errand, Return};
 use passive::PassiveHost;
@@ -46,14 +49,22 @@ pub fn run(options: Options, log: crate::log::Log) -> Result<(), Error> {
     }
 }
 
+/// Where clients come in: in the clear, or at once under TLS.
+#[derive(Debug)]
+struct Door {
+    listener: TcpListener,
+    control: Protection,
+}
+
 struct Server {
     reactor: Reactor<Session>,
     context: Context,
-    listeners: Vec<TcpListener>,
+    doors: Vec<Door>,
     admission: Admission,
     signals: Signals,
     accounts: Accounts,
     passive: PassiveHost,
+    certificate: Option<Certificate>,
     grace: Duration,
     /// Descriptors were short: accepting pauses until then, or until a session closes.
     paused: Option<Instant>,
@@ -88,7 +99,8 @@ impl Server {
             Phase::Serving => None,
         };
         let more = (!self.rang.is_empty()).then_some(self.context.now);
-        [stop, more, self.paused, self.passive.next_look()].into_iter().flatten().min()
+        let certificate = self.certificate.as_ref().and_then(Certificate::next_look);
+        [stop, more, certificate, self.paused, self.passive.next_look()].into_iter().flatten().min()
     }
 
     fn answer_bells(&mut self) {
@@ -97,6 +109,10 @@ impl Server {
         }
         if let Some(host) = self.passive.due(self.context.now) {
             self.lend_nobodys(Errand::Resolve(host));
+        }
+        if let Some(errand) = self.certificate.as_mut().and_then(|certificate| certificate.due(Some(self.context.now)))
+        {
+            self.lend_nobodys(errand);
         }
         for number in std::mem::take(&mut self.rang) {
             match number {
@@ -136,17 +152,7 @@ impl Server {
     /// What helpers bring back goes to the sessions that lent it, if they are still there.
     fn take_back(&mut self) {
         for (key, returned) in self.context.helpers.returned() {
-            let returned = match returned {
-                Return::Resolved(found) => {
-                    self.context.passive_address = self.passive.resolved(found, self.context.now);
-                    continue;
-                }
-                Return::Reloaded(loaded) => {
-                    self.reloaded(loaded);
-                    continue;
-                }
-                returned => returned,
-            };
+            let Some(returned) = self.keep_own(returned) else { continue };
             let Some(slot) = self.reactor.get_mut(key) else {
                 if !matches!(returned, Return::Discarded | Return::Login(_) | Return::Lost) {
                     self.lend_nobodys(Errand::Discard(Box::new(returned)));
@@ -164,6 +170,22 @@ impl Server {
         }
     }
 
+    /// Takes what the server itself had asked for.
+    fn keep_own(&mut self, returned: Return) -> Option<Return> {
+        match returned {
+            Return::Resolved(found) => self.context.passive_address = self.passive.resolved(found, self.context.now),
+            Return::Reloaded(loaded) => self.reloaded(loaded),
+            Return::Certificate(look) => {
+                let now = self.context.now;
+                if let Some(authority) = self.certificate.as_mut().and_then(|it| it.looked(look, now)) {
+                    self.context.tls = Some(authority);
+                }
+            }
+            returned => return Some(returned),
+        }
+        None
+    }
+
     /// An errand of the server's own: its key is one that nobody has.
     fn lend_nobodys(&mut self, errand: Errand) {
         if self.context.helpers.lend(Key::NOBODY, errand).is_err() {
@@ -175,16 +197,15 @@ impl Server {
         if self.paused.is_some() || self.context.phase != Phase::Serving {
             return;
         }
-        let Some(listener) = self.listeners.get(number) else { return };
+        let Some(Door { listener, control }) = self.doors.get(number) else { return };
         for _ in 0..crate::limits::ACCEPTS_PER_TURN {
             match self.admission.accept(listener) {
                 Accepted::Session(stream, peer) => {
-                    let peer = canonical(peer);
-                    let stream = Stream::new(stream);
+                    let (stream, peer) = (Stream::new(stream), canonical(peer));
                     match stream.local_address() {
                         Ok(local) => {
-                            let session = Session::new(stream, canonical(local), peer, &self.context);
-                            admit(&mut self.reactor, &mut self.admission, session, &self.context);
+                            let session = Session::new(stream, canonical(local), peer, *control, &self.context);
+                            admit(&mut self.reactor, &mut self.admission, session, *control, &self.context);
                         }
                         Err(_) => self.admission.leave(peer.ip()),
                     }
@@ -204,7 +225,7 @@ impl Server {
     /// Edge-triggered: no event comes for those who queued while accepting paused.
     fn resume_accepting(&mut self) {
         if self.paused.take().is_some() {
-            self.rang.extend((0..self.listeners.len()).map(|number| LISTENER_BELL + number));
+            self.rang.extend((0..self.doors.len()).map(|number| LISTENER_BELL + number));
         }
     }
 
@@ -225,6 +246,9 @@ impl Server {
         self.context.log.reopen();
         self.context.disks.forget();
         self.lend_nobodys(Errand::Reload(self.accounts.clone()));
+        if let Some(errand) = self.certificate.as_mut().and_then(|certificate| certificate.due(None)) {
+            self.lend_nobodys(errand);
+        }
     }
 
     fn reloaded(&mut self, loaded: Result<(Users, Vec<String>), auth::Error>) {
@@ -246,7 +270,7 @@ impl Server {
         };
         log::info!("stopping: {} sessions, at most {} s for their transfers", self.reactor.len(), self.grace.as_secs());
         self.context.phase = Phase::Stopping(until);
-        self.listeners.clear();
+        self.doors.clear();
         for key in self.reactor.keys() {
             self.reactor.queue(key);
         }
@@ -254,8 +278,20 @@ impl Server {
 }
 
 /// Gives a new session its slot.
-fn admit(reactor: &mut Reactor<Session>, admission: &mut Admission, session: Session, context: &Context) {
+fn admit(
+    reactor: &mut Reactor<Session>,
+    admission: &mut Admission,
+    mut session: Session,
+    control: Protection,
+    context: &Context,
+) {
     let peer = session.peer().ip();
+    if control == Protection::Private
+        && let Err(error) = session.begin_tls(context)
+    {
+        log::error!("{peer}: TLS cannot begin: {error}");
+        return admission.leave(peer);
+    }
     let key = reactor.insert(session);
     let registered = reactor.get_mut(key).map(|slot| {
         // The greeting can be written; whether there is something to read, the first event will say.

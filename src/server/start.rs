@@ -12,17 +12,19 @@ use mio::net::TcpListener;
 use rustix::io::Errno;
 
 use super::admission::Admission;
+use super::certificate::Certificate;
 use super::context::{Context, Phase};
 use super::errand::{Helpers, resolve};
 use super::passive::PassiveHost;
-use super::{HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, signals};
+use super::{Door, HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, signals};
 use crate::fs::{Disks, Owners, Patience, ProcessIds, Root};
 use crate::limits::{DESCRIPTORS_OF_ITS_OWN, DESCRIPTORS_PER_SESSION};
 use crate::listing::Format;
 use crate::log::{Log, Shown};
+use crate::net::tls::{Authority, CertificateError};
 use crate::net::{PortPool, canonical, control_listener, is_loopback, is_private};
-use crate::options::{DEFAULT_PORTS, Options, PassiveAddress};
-use crate::protocol::state::Settings;
+use crate::options::{ClientLogin, DEFAULT_PORTS, Options, PassiveAddress};
+use crate::protocol::state::{Protection, Settings};
 use crate::reactor::{Reactor, bell};
 use crate::sys;
 use crate::transfer::Scratch;
@@ -36,6 +38,8 @@ pub enum Error {
     Sandbox(Errno),
     /// The directory that is served cannot be opened.
     Directory(std::path::PathBuf, crate::fs::Error),
+    /// What TLS needs cannot be used.
+    Tls(CertificateError),
     /// The loop itself cannot begin.
     Loop(io::Error),
 }
@@ -61,6 +65,7 @@ impl fmt::Display for Error {
                 write!(f, "openat2, which keeps users in their directories, is not allowed here: {errno}")
             }
             Error::Directory(path, error) => write!(f, "cannot open {}: {error}", Shown(path.as_os_str().as_bytes())),
+            Error::Tls(error) => error.fmt(f),
             Error::Loop(error) => write!(f, "cannot wait for events: {error}"),
         }
     }
@@ -75,18 +80,30 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
     let disks = Arc::new(Disks::probe(options.symlinks).map_err(Error::Sandbox)?);
     Root::open(&options.directory, &disks, Patience::MayWait)
         .map_err(|error| Error::Directory(options.directory.clone(), error))?;
-    let listeners = listen(&options.listen)?;
-    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let mut lines = vec![headline(&options, &addresses)];
+    let (doors, taken) = match open_doors(&options) {
+        // The server whose next configuration is checked may be running.
+        Err(Error::Listen(address, error)) if options.check && error.kind() == io::ErrorKind::AddrInUse => {
+            (Vec::new(), Some(format!("{address} is in use: by the server that runs now?")))
+        }
+        opened => (opened?, None),
+    };
+    let local = |protection| {
+        let doors = doors.iter().filter(move |door| door.control == protection);
+        doors.filter_map(|door| door.listener.local_addr().ok()).collect::<Vec<SocketAddr>>()
+    };
+    let (addresses, implicit) = (local(Protection::Clear), local(Protection::Private));
+    let tls = options.tls.as_ref().map(|tls| Certificate::new(tls, Instant::now())).transpose().map_err(Error::Tls)?;
+    let mut lines = vec![headline(&options, &addresses, &implicit)];
     if options.check {
-        lines[0].insert_str(0, "would be ");
+        lines[0] = format!("would be {}", lines[0]);
         lines.extend(options.describe());
-        lines.extend(warnings(&options, &addresses).into_iter().map(|warning| format!("warning: {warning}")));
+        let warnings = if doors.is_empty() { options.warnings.clone() } else { warnings(&options, &addresses) };
+        lines.extend(taken.into_iter().chain(warnings).map(|warning| format!("warning: {warning}")));
         lines.push("the configuration is good".to_owned());
         say(&lines);
         return Ok(None);
     }
-    let server = build(&options, log, disks, listeners, descriptors).map_err(Error::Loop)?;
+    let server = build(&options, log, disks, doors, tls, descriptors).map_err(Error::Loop)?;
     lines.extend(options.describe().into_iter().skip(2).map(|line| format!("  {line}")));
     say(&lines);
     warnings(&options, &addresses).iter().for_each(|warning| log::warn!("{warning}"));
@@ -97,19 +114,26 @@ fn build(
     options: &Options,
     log: Log,
     disks: Arc<Disks>,
-    mut listeners: Vec<TcpListener>,
+    mut doors: Vec<Door>,
+    tls: Option<(Certificate, Authority)>,
     descriptors: usize,
 ) -> io::Result<Server> {
     let reactor = Reactor::new()?;
     let registry = reactor.registry().try_clone()?;
-    for (number, listener) in listeners.iter_mut().enumerate() {
-        registry.register(listener, bell(LISTENER_BELL + number), Interest::READABLE)?;
+    for (number, door) in doors.iter_mut().enumerate() {
+        registry.register(&mut door.listener, bell(LISTENER_BELL + number), Interest::READABLE)?;
     }
     let mut signals = signals()?;
     registry.register(&mut signals, bell(SIGNAL_BELL), Interest::READABLE)?;
     let helpers = Helpers::new(options.helpers, reactor.waker(HELPER_BELL)?);
     let format = Format { owners: Owners::load(), process: ProcessIds::current() };
-    let settings = Settings { umask: options.umask, idle_timeout: options.idle_timeout, format: Arc::new(format) };
+    let settings = Settings {
+        umask: options.umask,
+        idle_timeout: options.idle_timeout,
+        format: Arc::new(format),
+        tls: options.tls.as_ref().map(|tls| tls.require),
+    };
+    let (certificate, authority) = tls.unzip();
     let (passive, passive_address) = PassiveHost::new(&options.passive_address, reactor.now());
     let possible = descriptors.saturating_sub(DESCRIPTORS_OF_ITS_OWN) / DESCRIPTORS_PER_SESSION;
     let sessions_max = options.max_sessions.unwrap_or(possible.max(1));
@@ -124,13 +148,16 @@ fn build(
             users: Arc::new(options.users.clone()),
             disks,
             settings: Arc::new(settings),
+            tls: authority,
+            client_login: options.tls.as_ref().map_or(ClientLogin::Password, |tls| tls.client_login),
             passive_address,
             login_timeout: options.login_timeout,
             data_timeout: options.data_timeout,
             log,
         },
         reactor,
-        listeners,
+        doors,
+        certificate,
         admission: Admission::new(sessions_max, options.max_sessions_per_address.unwrap_or(usize::MAX)),
         signals,
         accounts: options.accounts.clone(),
@@ -139,6 +166,16 @@ fn build(
         paused: None,
         rang: Vec::new(),
     })
+}
+
+/// Where clients come in: in the clear, and under TLS at once (`--tls-listen`).
+fn open_doors(options: &Options) -> Result<Vec<Door>, Error> {
+    let door = |control| move |listener| Door { listener, control };
+    let mut doors: Vec<Door> = listen(&options.listen)?.into_iter().map(door(Protection::Clear)).collect();
+    if let Some(tls) = options.tls.as_ref().filter(|tls| !tls.listen.is_empty()) {
+        doors.extend(listen(&tls.listen)?.into_iter().map(door(Protection::Private)));
+    }
+    Ok(doors)
 }
 
 /// Listens at each address; where none was named, at all of this machine and the first port that may be had.
@@ -175,21 +212,23 @@ fn listen_everywhere(port: u16) -> Result<Vec<TcpListener>, Error> {
 }
 
 /// `serving /srv/ftp at ftp://192.168.1.5:2121/ (anonymous, read-only)`.
-fn headline(options: &Options, addresses: &[SocketAddr]) -> String {
-    let urls: Vec<String> = addresses.iter().map(|address| url(*address)).collect();
+fn headline(options: &Options, addresses: &[SocketAddr], implicit: &[SocketAddr]) -> String {
+    let clear = addresses.iter().map(|address| url("ftp", 21, *address));
+    let urls: Vec<String> = clear.chain(implicit.iter().map(|address| url("ftps", 990, *address))).collect();
     let directory = Shown(options.directory.as_os_str().as_bytes());
-    format!("serving {directory} at {} ({})", urls.join(" and "), options.users.summary())
+    let place = if urls.is_empty() { String::new() } else { format!(" at {}", urls.join(" and ")) };
+    format!("serving {directory}{place} ({})", options.users.summary())
 }
 
-fn url(address: SocketAddr) -> String {
+fn url(scheme: &str, usual_port: u16, address: SocketAddr) -> String {
     let mut shown = canonical(address);
     if shown.ip().is_unspecified() {
         shown.set_ip(own_address(shown.ip()));
     }
     match shown.port() {
-        21 if shown.is_ipv6() => format!("ftp://[{}]/", shown.ip()),
-        21 => format!("ftp://{}/", shown.ip()),
-        _ => format!("ftp://{shown}/"),
+        port if port != usual_port => format!("{scheme}://{shown}/"),
+        _ if shown.is_ipv6() => format!("{scheme}://[{}]/", shown.ip()),
+        _ => format!("{scheme}://{}/", shown.ip()),
     }
 }
 

@@ -14,7 +14,7 @@ use std::io;
 use crate::fs::{self, Patience};
 use crate::job::{Failure, Job, Report};
 use crate::limits::{PIPE_OCTETS, SCRATCH_OCTETS};
-use crate::net::{Pipe, Stream};
+use crate::net::{Direction, Pipe, Stream};
 use list::List;
 use receive::Receive;
 use send::Send;
@@ -49,15 +49,6 @@ impl Scratch {
     }
 }
 
-/// For what a transfer waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// The client's octets.
-    In,
-    /// Room for ours.
-    Out,
-}
-
 /// What came of a step.
 #[derive(Debug)]
 pub enum Progress {
@@ -90,6 +81,8 @@ impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Stop {
         match error.kind() {
             io::ErrorKind::WouldBlock => Stop::Blocked,
+            // TLS alone tells an end that was not announced.
+            io::ErrorKind::UnexpectedEof => Stop::Failed(Failure::Truncated),
             _ => Stop::Failed(Failure::ConnectionLost),
         }
     }

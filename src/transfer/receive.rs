@@ -47,6 +47,9 @@ impl Receive {
         patience: Patience,
         octets: &mut u64,
     ) -> Result<Step, Stop> {
+        if matches!(self.way, Way::Pipe) && !stream.is_plain() {
+            self.way = Way::Copy;
+        }
         self.open(patience)?;
         let mut left = budget;
         while left > 0 {

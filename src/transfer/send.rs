@@ -4,7 +4,7 @@ use super::ascii::{self, Last};
 use super::{Scratch, Step, Stop};
 use crate::fs::{self, Errno, Patience, Source};
 use crate::job::{Failure, Representation};
-use crate::limits::ASCII_OCTETS;
+use crate::limits::{ASCII_OCTETS, COPY_OCTETS};
 use crate::net::Stream;
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Send {
 enum Way {
     /// `sendfile`.
     Kernel,
-    /// Through the scratch buffer: a file system without `sendfile`.
+    /// Through the scratch buffer: a file system without `sendfile`, or a stream under TLS.
     Copy,
     /// Translated; what was not yet sent of it.
     Ascii { last: Last, pending: Vec<u8>, sent: usize },
@@ -46,6 +46,9 @@ impl Send {
         patience: Patience,
         octets: &mut u64,
     ) -> Result<Step, Stop> {
+        if matches!(self.way, Way::Kernel) && !stream.is_plain() {
+            self.way = Way::Copy;
+        }
         let mut left = budget;
         while left > 0 && !self.is_done() {
             let sent = match self.way {
@@ -89,7 +92,7 @@ impl Send {
         buffer: &mut [u8],
         patience: Patience,
     ) -> Result<usize, Stop> {
-        let length = (self.end - self.offset).min(budget.min(buffer.len()) as u64);
+        let length = (self.end - self.offset).min(budget.min(COPY_OCTETS) as u64);
         self.source.check(self.offset, length, patience)?;
         let count = self.source.read(&mut buffer[..length as usize], self.offset)?;
         if count == 0 {

@@ -6,6 +6,7 @@ use ferryd::account::Credentials;
 use ferryd::fs::{Errno, Error};
 use ferryd::job::{Failure, Job, Report};
 use ferryd::limits::{OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN, STAT_OCTETS_MAX, WAITING_OCTETS_MAX};
+use ferryd::protocol::state::Protection;
 use ferryd::protocol::{Action, Deferred, Interpreter};
 
 use crate::inside;
@@ -45,7 +46,8 @@ pub fn session(random: &mut Random, round: u64) {
     let tree = Tree::new();
     tree.file("a.txt", "hello").directory("d").file("d/x", "x").file("c\rd", "").link("out", "../outside");
     let local: SocketAddr = "127.0.0.1:21".parse().unwrap();
-    let interpreter = Interpreter::new(inside::settings(), local, "127.0.0.1:50000".parse().unwrap());
+    let interpreter =
+        Interpreter::new(inside::settings(), local, "127.0.0.1:50000".parse().unwrap(), Protection::Clear);
     let mut driver = Driver {
         random,
         tree: &tree,
@@ -175,6 +177,7 @@ impl Driver<'_> {
             }
             Action::Abort => self.aborting = true,
             Action::Status => self.interpreter.status("No data connection".to_owned()),
+            Action::Secure => self.interpreter.secured(None),
             Action::Dial(_) | Action::CloseData => {}
             Action::Close => self.close(),
         }

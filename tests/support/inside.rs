@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferryd::account::{Account, Credentials, Rights};
+use ferryd::account::{Account, Credentials, Proof, Rights};
 use ferryd::fs::{Disks, Owners, Patience, Placement, ProcessIds, Root, Symlinks, VirtualPath};
 use ferryd::job::{Failure, Job, Receive, Report, Representation};
 use ferryd::listing::{Fill, Format, Listing};
-use ferryd::protocol::state::Settings;
+use ferryd::protocol::state::{Protection, Settings};
 use ferryd::protocol::{Action, Interpreter};
 
 use crate::support::Reply;
@@ -47,7 +47,7 @@ impl Inside {
     pub fn new(tree: &Path, local: SocketAddr) -> Inside {
         let peer = SocketAddr::new(local.ip(), 50_000);
         Inside {
-            interpreter: Interpreter::new(settings(), local, peer),
+            interpreter: Interpreter::new(settings(), local, peer, Protection::Clear),
             tree: tree.to_owned(),
             job: None,
             connection: Connection::Open,
@@ -100,6 +100,7 @@ impl Inside {
                 Action::Transfer(job) => self.job = Some(job),
                 Action::Abort => self.finish(Err(Failure::Aborted)),
                 Action::Status => self.interpreter.status("No data connection".to_owned()),
+                Action::Secure => self.interpreter.secured(None),
                 Action::Dial(_) | Action::CloseData => {}
                 Action::Close => self.connection = Connection::Closed,
             }
@@ -145,7 +146,7 @@ impl Inside {
 pub fn account(tree: &Path, credentials: &Credentials) -> Option<(Account, Root)> {
     let name = String::from_utf8(credentials.user.clone()).ok()?;
     let rights = Rights::parse(if name == "bob" { "rw" } else { &name }).ok()?;
-    if credentials.password.expose() != b"secret" {
+    if !matches!(&credentials.proof, Proof::Password(password) if password.expose() == b"secret") {
         return None;
     }
     Some((Account { name, rights, root: tree.to_owned(), anonymous: false }, open_root(tree)))
@@ -161,7 +162,7 @@ fn open_root(tree: &Path) -> Root {
 /// The settings of the server's defaults.
 pub fn settings() -> Arc<Settings> {
     let format = Arc::new(Format { owners: Owners::load(), process: ProcessIds::current() });
-    Arc::new(Settings { umask: 0o022, idle_timeout: Some(Duration::from_secs(300)), format })
+    Arc::new(Settings { umask: 0o022, idle_timeout: Some(Duration::from_secs(300)), format, tls: None })
 }
 
 fn host_path(tree: &Path, path: &VirtualPath) -> PathBuf {

@@ -1,11 +1,11 @@
 //! Access control commands: RFC 959 section 4.1.1.
 
-use crate::account::Right;
+use crate::account::{Proof, Right, Secret};
 use crate::fs::VirtualPath;
 use crate::limits::USER_OCTETS_MAX;
 use crate::protocol::command::{Answer, Command, Outcome, Run, command, reply};
 use crate::protocol::reply::{Refusal, Reply};
-use crate::protocol::state::{DataCommands, LoggedIn};
+use crate::protocol::state::{DataCommands, LoggedIn, Protection};
 use crate::protocol::{Interpreter, Login};
 
 #[rustfmt::skip]
@@ -33,13 +33,19 @@ fn user(session: &mut Interpreter, argument: &[u8]) -> Answer {
     if session.is_logged_in() {
         return Err(Refusal::Sequence("Already logged in; REIN or QUIT first."));
     }
+    if session.settings.login_needs_tls() && session.security.control == Protection::Clear {
+        return Err(Refusal::ClearLogin);
+    }
     session.login = Login::Named(argument.to_vec());
+    if session.security.certified.as_deref() == Some(argument) {
+        return session.check(Proof::Certificate);
+    }
     reply(331, "Password required.")
 }
 
 /// Gives the password; the verdict comes when it is known.
 fn pass(session: &mut Interpreter, argument: &[u8]) -> Answer {
-    session.check(argument)
+    session.check(Proof::Password(Secret::new(argument.to_vec())))
 }
 
 /// RFC 959 section 5.4: 202 where permission was granted by USER and PASS already.

@@ -38,10 +38,10 @@ fn feat(session: &mut Interpreter, argument: &[u8]) -> Answer {
         (Some(logged_in), Some(right)) => logged_in.allows(right),
         _ => true,
     };
-    let mut features: Vec<String> = table::commands()
-        .filter(|command| may(command.right))
-        .filter_map(|command| command.feat.map(str::to_owned))
-        .collect();
+    let tls = session.settings.tls.is_some();
+    let usable = |command: &&Command| may(command.right) && (tls || !table::is_security(command));
+    let mut features: Vec<String> =
+        table::commands().filter(usable).filter_map(|command| command.feat.map(str::to_owned)).collect();
     if may(Some(Right::List)) {
         let chosen = logged_in.map_or_else(FactSet::default, |logged_in| logged_in.facts);
         features.push(format!("MLST {}", chosen.feature()));

@@ -3,4 +3,5 @@
 pub mod access;
 pub mod extension;
 pub mod parameter;
+pub mod security;
 pub mod service;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Away, Session, Stage};
+use super::{Away, Channel, Session, Stage};
 use crate::job::Failure;
 use crate::server::context::{Context, Phase};
 
@@ -42,7 +42,8 @@ impl Session {
 
     /// When the client has been silent for too long. The clock stands still while data moves or a helper works.
     fn idle_deadline(&self, context: &Context) -> Option<Instant> {
-        if self.data.is_busy() || !matches!(self.away, Away::Nothing) || self.stage != Stage::Open {
+        let occupied = self.data.is_busy() || !matches!(self.away, Away::Nothing);
+        if occupied || self.stage != Stage::Open || matches!(self.channel, Channel::Handshake(_)) {
             return None;
         }
         if self.interpreter.is_logged_in() {
@@ -65,7 +66,11 @@ impl Session {
             Phase::Stopping(until) if until > context.now => Some(until),
             _ => None,
         };
-        let all = [closing, refusal, stopping, self.data.deadline(context), self.idle_deadline(context)];
+        let handshake = match self.channel {
+            Channel::Handshake(until) => Some(until),
+            Channel::Open | Channel::LastInClear => None,
+        };
+        let all = [closing, refusal, stopping, handshake, self.data.deadline(context), self.idle_deadline(context)];
         all.into_iter().flatten().min()
     }
 }

@@ -4,13 +4,15 @@
 
 mod clock;
 mod login;
+mod secure;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::context::Context;
-use super::data::{Data, Ended, Stepped};
+use super::context::{Context, Phase};
+use super::data::{Data, Ended, Stepped, Turn};
 use super::errand::{Errand, Return};
 use crate::job::{Failure, Representation};
 use crate::limits::{
@@ -18,8 +20,10 @@ use crate::limits::{
     TRANSFER_OCTETS_PER_TURN,
 };
 use crate::log::{Direction, Shown, Transfer};
+use crate::net::tls::{Connection, Session as TlsSession};
 use crate::net::{DataListener, Stream, is_private};
 use crate::protocol::command::Passive;
+use crate::protocol::state::Protection;
 use crate::protocol::{Action, Interpreter};
 use crate::reactor::{Key, Part, Readiness};
 
@@ -61,6 +65,17 @@ enum Away {
     Command,
 }
 
+/// What may be written to the control connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channel {
+    /// Replies.
+    Open,
+    /// What is left to be said in the clear; then the TLS handshake begins.
+    LastInClear,
+    /// Nothing until the handshake is over, until then at most.
+    Handshake(Instant),
+}
+
 /// One client.
 #[derive(Debug)]
 pub struct Session {
@@ -76,6 +91,9 @@ pub struct Session {
     /// When the client was last heard of.
     active: Instant,
     warned: Warned,
+    channel: Channel,
+    /// The TLS of the control connection, to which data connections are bound.
+    tls: Option<Arc<TlsSession>>,
 }
 
 /// Whether the log was told that the client cannot reach what PASV tells.
@@ -86,11 +104,14 @@ enum Warned {
 }
 
 impl Session {
-    /// A session on a new control connection, with both its ends.
-    pub fn new(stream: Stream, local: SocketAddr, peer: SocketAddr, context: &Context) -> Session {
+    /// A session on a new control connection, with both its ends. One that is `Private` begins with
+    /// [`Session::begin_tls`], and nothing is said before.
+    pub fn new(stream: Stream, local: SocketAddr, peer: SocketAddr, control: Protection, context: &Context) -> Session {
         let now = context.now;
-        let interpreter = Interpreter::new(context.settings.clone(), local, peer);
+        let interpreter = Interpreter::new(context.settings.clone(), local, peer, control);
         Session {
+            channel: Channel::Open,
+            tls: None,
             stream,
             local,
             peer,
@@ -118,6 +139,12 @@ impl Session {
     /// Goes on as far as it can without waiting, and as far as one turn goes.
     pub fn turn(&mut self, key: Key, ready: &mut [Readiness; 2], context: &mut Context) -> Next {
         self.expire(context);
+        match self.handshake(&mut ready[0], context) {
+            Ok(true) => {}
+            Ok(false) if context.phase == Phase::Serving => return Next::Wait(self.deadline(context)),
+            // Whatever there is to say, it cannot be said in the clear.
+            _ => return Next::Gone,
+        }
         if self.receive(&mut ready[0], context).is_err() {
             return Next::Gone;
         }
@@ -125,6 +152,13 @@ impl Session {
         self.stop(context);
         if self.flush(&mut ready[0]).is_err() {
             return Next::Gone;
+        }
+        if self.channel == Channel::LastInClear && self.stage == Stage::Open && self.interpreter.output().is_empty() {
+            if let Err(error) = self.begin_tls(context) {
+                log::error!("{}: TLS cannot begin: {error}", self.peer.ip());
+                return Next::Gone;
+            }
+            return Next::Again;
         }
         self.end_turn(ready[0], spent, context)
     }
@@ -138,12 +172,13 @@ impl Session {
                 self.interpreter.returned(*deferred);
             }
             Return::Step(stream, transfer, progress) => {
-                if let Stepped::Ended(ended) = self.data.returned(key, ready, stream, transfer, progress, context) {
+                let turn = Turn { key, peer: self.peer, ready };
+                if let Stepped::Ended(ended) = self.data.returned(turn, stream, transfer, progress, context) {
                     self.finish(ended, context);
                 }
             }
             Return::Lost => self.lost(context),
-            Return::Resolved(_) | Return::Reloaded(_) | Return::Discarded => {}
+            Return::Resolved(_) | Return::Reloaded(_) | Return::Certificate(_) | Return::Discarded => {}
         }
     }
 
@@ -171,7 +206,7 @@ impl Session {
             Ok(count) => {
                 self.interpreter.receive(&buffer[..count]);
                 self.active = context.now;
-                if count < room && !ready.has(Readiness::UNUSUAL) {
+                if count < room && self.stream.is_plain() && !ready.has(Readiness::UNUSUAL) {
                     ready.clear(Readiness::READ);
                 }
             }
@@ -201,7 +236,8 @@ impl Session {
             };
             let carried_out = (self.interpreter.commands() - before) as usize;
             commands = commands.saturating_sub(carried_out);
-            let stepped = match self.data.step(key, self.peer, ready, &mut octets, context) {
+            let turn = Turn { key, peer: self.peer, ready };
+            let stepped = match self.data.step(turn, &mut octets, context) {
                 Stepped::Nothing => false,
                 Stepped::Moved => true,
                 Stepped::Ended(ended) => {
@@ -233,7 +269,8 @@ impl Session {
             Action::Dial(address) => self.data = Data::Named(address),
             Action::Transfer(job) => {
                 *ready = Readiness::ALL;
-                if let Some(ended) = self.data.begin(job, self.local, context) {
+                let tls = self.data_tls();
+                if let Some(ended) = self.data.begin(job, tls, self.local, context) {
                     self.finish(ended, context);
                 }
             }
@@ -243,6 +280,7 @@ impl Session {
                 }
             }
             Action::CloseData => self.data = Data::None,
+            Action::Secure => self.channel = Channel::LastInClear,
             Action::Status => self.interpreter.status(self.data.describe()),
             Action::Close => self.stage = Stage::Closing(context.now + CLOSE_TIMEOUT),
         }
@@ -310,7 +348,14 @@ impl Session {
     }
 
     /// Sends what there is to say.
+    ///
+    /// 150 waits for a handshake of the data connection that the client has begun without it: then the next ticket is
+    /// sent before the first octet of an upload is, and a client that looks for it only once (curl) finds it. A client
+    /// that waits for 150 before its handshake (Python's ftplib) gets it at once.
     fn flush(&mut self, ready: &mut Readiness) -> io::Result<()> {
+        if self.data.is_mid_handshake() {
+            return Ok(());
+        }
         while ready.has(Readiness::WRITE) && !self.interpreter.output().is_empty() {
             match self.stream.write(self.interpreter.output()) {
                 Ok(count) => self.interpreter.sent(count),
@@ -318,12 +363,21 @@ impl Session {
                 Err(error) => return Err(error),
             }
         }
+        match self.stream.flush() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear(Readiness::WRITE),
+            flushed => return flushed,
+        }
         Ok(())
+    }
+
+    /// Whether everything that was said has been sent.
+    fn all_sent(&self) -> bool {
+        self.interpreter.output().is_empty() && !self.stream.tls().is_some_and(Connection::wants_write)
     }
 
     fn end_turn(&mut self, ready: Readiness, spent: Spent, context: &mut Context) -> Next {
         if let Stage::Closing(until) = self.stage {
-            if self.interpreter.output().is_empty() {
+            if self.all_sent() {
                 self.discard(context);
                 return Next::Gone;
             }

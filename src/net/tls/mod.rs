@@ -1,0 +1,137 @@
+//! TLS (RFC 4217) under a connection: rustls, and what of it FTP needs. The only place that names rustls.
+//!
+//! A data connection is bound to its control connection by resumption: each control connection has a configuration of
+//! its own, whose tickets nobody else can read ([`Session`]). A data connection that resumes has therefore been opened
+//! by whoever opened the control connection.
+
+mod certificate;
+mod connection;
+mod tickets;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+
+pub use certificate::{
+    CertificateError, CertificateSource, Identity, Presence, Problem, Stamp, client_verifier, common_name, expires_soon,
+};
+pub use connection::{Connection, HandshakeError};
+use tickets::Tickets;
+
+/// Tickets that a control connection gives: clients that use each only once (curl) live on them for a while, and
+/// get one more with each data connection.
+const CONTROL_TICKETS: usize = 4;
+
+/// `--tls-reuse`: what a data connection has to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// It resumes its control connection's session; a full handshake is accepted as well.
+    Prefer,
+    /// It resumes, or is refused.
+    Require,
+    /// Nothing.
+    Off,
+}
+
+/// Which way the octets of a data connection go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Download,
+    Upload,
+}
+
+/// Who this server is, and whom it believes: the same for all connections, until it is replaced as a whole.
+pub struct Authority {
+    config: ServerConfig,
+    reuse: Reuse,
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authority({:?})", self.reuse)
+    }
+}
+
+impl Authority {
+    /// With a certificate chain and its key, and perhaps with whoever signs client certificates.
+    pub fn new(key: Arc<CertifiedKey>, clients: Option<Arc<dyn ClientCertVerifier>>, reuse: Reuse) -> Authority {
+        let provider = Arc::new(ring::default_provider());
+        let versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
+        // ring has suites for both versions, so this cannot fail; if it did, TLS 1.3 alone would be no worse.
+        let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions);
+        let builder = match builder {
+            Ok(builder) => builder,
+            Err(_) => ServerConfig::builder(),
+        };
+        let clients = clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth);
+        let mut config =
+            builder.with_client_cert_verifier(clients).with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        config.max_early_data_size = 0;
+        Authority { config, reuse }
+    }
+
+    /// A session for a new control connection. Nothing where the kernel has no random octets.
+    pub fn session(&self) -> Option<Session> {
+        let tickets = Arc::new(Tickets::new()?);
+        let accepted_full = AtomicBool::new(false);
+        Some(Session { config: self.config.clone(), reuse: self.reuse, tickets, accepted_full })
+    }
+}
+
+/// One control connection's TLS, and that of its data connections.
+pub struct Session {
+    config: ServerConfig,
+    reuse: Reuse,
+    tickets: Arc<Tickets>,
+    /// Whether a data connection was accepted without.
+    accepted_full: AtomicBool,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({:?})", self.reuse)
+    }
+}
+
+impl Session {
+    /// The server's side of its control connection.
+    pub fn control(&self) -> Result<Connection, HandshakeError> {
+        let tickets = if self.reuse == Reuse::Off { 0 } else { CONTROL_TICKETS };
+        Connection::new(self.configure(b"ftp", &[], tickets), None)
+    }
+
+    /// The server's side of one of its data connections.
+    ///
+    /// A client that only writes may close with a ticket unread, which resets the connection and loses the tail of an
+    /// upload: it gets none, unless it could not go on without.
+    pub fn data(&self, flow: Flow) -> Result<Connection, HandshakeError> {
+        let tickets = match (self.reuse, flow) {
+            (Reuse::Off, _) | (Reuse::Prefer, Flow::Upload) => 0,
+            (Reuse::Require, _) | (Reuse::Prefer, Flow::Download) => 1,
+        };
+        self.tickets.forget_foreign();
+        let binding = connection::Binding { reuse: self.reuse, tickets: self.tickets.clone() };
+        Connection::new(self.configure(b"ftp-data", &[b"ftp"], tickets), Some(binding))
+    }
+
+    /// Notes a data connection whose handshake is over; says whether it is the first that should have resumed and did
+    /// not.
+    pub fn is_first_full(&self, resumed: Option<bool>) -> bool {
+        self.reuse == Reuse::Prefer && resumed == Some(false) && !self.accepted_full.swap(true, Ordering::Relaxed)
+    }
+
+    fn configure(&self, protocol: &[u8], others: &[&[u8]], tickets: usize) -> Arc<ServerConfig> {
+        let mut config = self.config.clone();
+        config.ticketer = self.tickets.clone();
+        config.session_storage = self.tickets.clone();
+        config.send_tls13_tickets = tickets;
+        config.alpn_protocols = [&[protocol], others].concat().into_iter().map(<[u8]>::to_vec).collect();
+        Arc::new(config)
+    }
+}

@@ -1,0 +1,115 @@
+//! The certificate in use: read again on SIGHUP and when its files change, and watched for its end. New handshakes get
+//! the new one; sessions go on.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::errand::Errand;
+use crate::limits::{CERTIFICATE_LOOK_EVERY, EXPIRY_TOLD_EVERY};
+use crate::net::tls::{Authority, CertificateError, Identity, Stamp, client_verifier, expires_soon};
+use crate::options::TlsOptions;
+
+/// What came of looking at the files.
+#[derive(Debug)]
+pub struct Look {
+    /// What they looked like before they were read.
+    stamp: Stamp,
+    /// Nothing where they have not changed.
+    loaded: Option<Result<(Authority, i64), CertificateError>>,
+}
+
+/// Watches the files.
+#[derive(Debug)]
+pub struct Certificate {
+    options: TlsOptions,
+    seen: Stamp,
+    not_after: i64,
+    /// When the files are looked at; nothing while they are.
+    next: Option<Instant>,
+    /// When the end is told again.
+    told: Instant,
+}
+
+impl Certificate {
+    /// The certificate that was loaded at the start, with what it is used for.
+    ///
+    /// # Errors
+    /// The file of `--tls-client-ca` cannot be used.
+    pub fn new(options: &TlsOptions, now: Instant) -> Result<(Certificate, Authority), CertificateError> {
+        let seen = stamp(options);
+        let authority = authority(options, &options.identity)?;
+        let not_after = options.identity.not_after;
+        let mut certificate = Certificate { options: options.clone(), seen, not_after, next: Some(now), told: now };
+        certificate.tell(now);
+        certificate.next = Some(now + CERTIFICATE_LOOK_EVERY);
+        Ok((certificate, authority))
+    }
+
+    /// When it is to be looked at.
+    pub fn next_look(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// The errand of looking, if it is time, or if somebody asks for it (`now` is nothing).
+    pub fn due(&mut self, now: Option<Instant>) -> Option<Errand> {
+        if now.is_some_and(|now| self.next.is_none_or(|next| next > now)) {
+            return None;
+        }
+        self.next = None;
+        let seen = now.map(|_| self.seen.clone());
+        Some(Errand::Certificate(Box::new(self.options.clone()), seen))
+    }
+
+    /// What was found; a new authority, where there is one. What cannot be used leaves the old one in use.
+    pub fn looked(&mut self, look: Look, now: Instant) -> Option<Authority> {
+        self.next = Some(now + CERTIFICATE_LOOK_EVERY);
+        self.seen = look.stamp;
+        let authority = match look.loaded {
+            None => None,
+            Some(Ok((authority, not_after))) => {
+                log::info!("the TLS certificate was loaded again");
+                self.not_after = not_after;
+                self.told = now;
+                Some(authority)
+            }
+            Some(Err(error)) => {
+                log::error!("the old TLS certificate stays in use: {error}");
+                None
+            }
+        };
+        if self.told <= now {
+            self.tell(now);
+        }
+        authority
+    }
+
+    fn tell(&mut self, now: Instant) {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        if let Some(warning) = expires_soon(self.not_after, i64::try_from(time).unwrap_or(i64::MAX)) {
+            log::warn!("{warning}");
+        }
+        self.told = now + EXPIRY_TOLD_EVERY;
+    }
+}
+
+/// Looks at the files; reads them if they are not as they were `seen`. Waits for the disk.
+pub fn look(options: &TlsOptions, seen: Option<&Stamp>) -> Look {
+    let stamp = stamp(options);
+    if seen == Some(&stamp) {
+        return Look { stamp, loaded: None };
+    }
+    let loaded = options.source.load().and_then(|identity| Ok((authority(options, &identity)?, identity.not_after)));
+    Look { stamp, loaded: Some(loaded) }
+}
+
+fn stamp(options: &TlsOptions) -> Stamp {
+    let [certificate, key] = options.source.files();
+    let mut files = vec![certificate.as_path(), key.as_path()];
+    files.extend(options.client_ca.as_deref());
+    Stamp::of(&files)
+}
+
+fn authority(options: &TlsOptions, identity: &Identity) -> Result<Authority, CertificateError> {
+    let clients =
+        options.client_ca.as_deref().map(|ca| client_verifier(ca, options.client_login.presence())).transpose()?;
+    Ok(Authority::new(identity.key.clone(), clients, options.reuse))
+}

@@ -1,0 +1,423 @@
+//! The one data connection of a session: where it stands (RFC 959 section 3.2), and what each step makes of it.
+
+mod closing;
+mod running;
+
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::context::Context;
+use super::errand::Errand;
+use crate::fs::{self, Patience};
+use crate::job::{Failure, Job};
+use crate::limits::{READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT};
+use crate::net::tls::{Connection, HandshakeError, Session as TlsSession};
+use crate::net::{self, DataListener, Stream, dial};
+use crate::reactor::{Key, Part, Readiness};
+use crate::transfer::{Progress, Transfer};
+use closing::Closing;
+use running::readiness;
+pub use running::{Ended, Order, Running};
+
+/// Where the data connection stands. Every state that can stall knows since when.
+#[derive(Debug, Default)]
+pub enum Data {
+    /// No `PASV`, `EPSV`, `PORT` or `EPRT` since the last transfer.
+    #[default]
+    None,
+    /// We told the client where to connect; nothing is to be moved yet.
+    Listening(DataListener),
+    /// `PORT` or `EPRT` said where the client listens.
+    Named(SocketAddr),
+    /// There is a job, and the client has not connected yet.
+    Accepting { listener: DataListener, order: Box<Order> },
+    /// There is a job, and we are connecting.
+    Dialing { stream: Stream, order: Box<Order> },
+    /// The TLS handshake.
+    Securing { stream: Stream, order: Box<Order> },
+    /// Moving octets.
+    Running { stream: Stream, running: Box<Running> },
+    /// Stream and transfer are with a helper.
+    Lent { running: Box<Running>, ending: Option<Failure> },
+    /// All was moved; the two ends of TLS say so to each other.
+    Closing(Box<Closing>),
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub enum Stepped {
+    /// Something else must happen first.
+    Nothing,
+    /// There is more to do at once.
+    Moved,
+    Ended(Ended),
+}
+
+/// What a step needs of the session: its key, the client, and what the socket may do.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    pub key: Key,
+    pub peer: SocketAddr,
+    pub ready: &'a mut Readiness,
+}
+
+impl Turn<'_> {
+    /// Registers a stream that has to wait.
+    fn wait(&mut self, stream: &mut Stream, direction: net::Direction, context: &Context) -> io::Result<()> {
+        self.ready.clear(readiness(direction));
+        stream.register(&context.registry, self.key.token(Part::Second))
+    }
+}
+
+fn out_of_resources() -> Stepped {
+    Stepped::Ended(Ended::before(Failure::NoConnection("Out of resources; try again.")))
+}
+
+impl Data {
+    /// Whether a job is under way.
+    pub fn is_busy(&self) -> bool {
+        !matches!(self, Data::None | Data::Listening(_) | Data::Named(_))
+    }
+
+    /// Whether there is a job, and the data connection is not up yet. Once the control connection has ended, nobody
+    /// will open it any more (RFC 959 section 3.2).
+    pub fn is_awaited(&self) -> bool {
+        matches!(self, Data::Accepting { .. } | Data::Dialing { .. } | Data::Securing { .. })
+    }
+
+    /// Whether the client is in the middle of its TLS handshake on the data connection.
+    pub fn is_mid_handshake(&self) -> bool {
+        matches!(self, Data::Securing { stream, .. } if stream.tls().and_then(Connection::resumed).is_some())
+    }
+
+    /// Begins `job` over what PASV or PORT has prepared.
+    pub fn begin(
+        &mut self,
+        job: Job,
+        tls: Option<Arc<TlsSession>>,
+        local: SocketAddr,
+        context: &Context,
+    ) -> Option<Ended> {
+        let order = Box::new(Order { job, tls, since: context.now });
+        let started = match mem::take(self) {
+            Data::Listening(listener) => Ok(Data::Accepting { listener, order }),
+            Data::Named(peer) => {
+                let mut from = local;
+                from.set_port(0);
+                let port = local.port().saturating_sub(1);
+                let dialed = dial(from, port, peer).map_err(|_| "Cannot connect to you.");
+                dialed.map(|stream| Data::Dialing { stream, order })
+            }
+            _ => Err("There is no data connection."),
+        };
+        match started {
+            Ok(state) => {
+                *self = state;
+                None
+            }
+            Err(reason) => Some(Ended::before(Failure::NoConnection(reason))),
+        }
+    }
+
+    /// Ends the job, or what was prepared for one. Nothing where there was no job, or where it is lent: then it ends
+    /// when it comes back.
+    pub fn abort(&mut self, failure: Failure) -> Option<Ended> {
+        match mem::take(self) {
+            Data::None | Data::Listening(_) | Data::Named(_) => None,
+            Data::Accepting { .. } | Data::Dialing { .. } | Data::Securing { .. } => Some(Ended::before(failure)),
+            Data::Running { mut running, .. } => Some(running.end_with(failure)),
+            // All was moved already.
+            Data::Closing(closing) => Some(closing.give_up()),
+            Data::Lent { running, .. } => {
+                *self = Data::Lent { running, ending: Some(failure) };
+                None
+            }
+        }
+    }
+
+    /// When it has stalled; nothing where it cannot. What is lent waits for a disk, which no timeout makes faster.
+    pub fn deadline(&self, context: &Context) -> Option<Instant> {
+        match self {
+            Data::Accepting { order, .. } | Data::Dialing { order, .. } | Data::Securing { order, .. } => {
+                context.stalls(order.since)
+            }
+            Data::Running { running, .. } => context.stalls(running.moved),
+            Data::Closing(closing) => Some(closing.until),
+            Data::None | Data::Listening(_) | Data::Named(_) | Data::Lent { .. } => None,
+        }
+    }
+
+    /// Ends what has stalled.
+    pub fn expire(&mut self, context: &Context) -> Option<Ended> {
+        if self.deadline(context).is_none_or(|deadline| deadline > context.now) {
+            return None;
+        }
+        let failure = match self {
+            Data::Running { .. } => Failure::Stalled,
+            Data::Securing { .. } => Failure::Handshake,
+            Data::Dialing { .. } => Failure::NoConnection("You did not accept the data connection in time."),
+            _ => Failure::NoConnection("You did not open the data connection in time."),
+        };
+        self.abort(failure)
+    }
+
+    /// Goes on as far as it can without waiting; moves at most `budget` octets.
+    pub fn step(&mut self, mut turn: Turn<'_>, budget: &mut usize, context: &mut Context) -> Stepped {
+        match mem::take(self) {
+            Data::Accepting { listener, order } if turn.ready.has(Readiness::READ) => {
+                self.accept(&mut turn, listener, order, context)
+            }
+            Data::Dialing { stream, order } if turn.ready.has(Readiness::WRITE) => {
+                self.connect(&mut turn, stream, order, context)
+            }
+            Data::Securing { stream, order } if turn.ready.has(Readiness::READ) && turn.ready.has(Readiness::WRITE) => {
+                self.secure(&mut turn, stream, order, context)
+            }
+            Data::Running { stream, running } if running.can_step(*turn.ready) && *budget > 0 => {
+                self.run(&mut turn, stream, running, budget, context)
+            }
+            Data::Closing(closing) => self.close(&mut turn, closing, context),
+            other => {
+                *self = other;
+                Stepped::Nothing
+            }
+        }
+    }
+
+    fn accept(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut listener: DataListener,
+        order: Box<Order>,
+        context: &Context,
+    ) -> Stepped {
+        match listener.accept(turn.peer.ip()) {
+            Ok(stream) => self.connected(turn, stream, order, context),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                turn.ready.clear(Readiness::READ);
+                if listener.register(&context.registry, turn.key.token(Part::Second)).is_err() {
+                    return out_of_resources();
+                }
+                *self = Data::Accepting { listener, order };
+                Stepped::Nothing
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                *self = Data::Accepting { listener, order };
+                Stepped::Moved
+            }
+            Err(_) => out_of_resources(),
+        }
+    }
+
+    fn connect(&mut self, turn: &mut Turn<'_>, mut stream: Stream, order: Box<Order>, context: &Context) -> Stepped {
+        match stream.connected() {
+            Ok(()) => self.connected(turn, stream, order, context),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if turn.wait(&mut stream, net::Direction::Out, context).is_err() {
+                    return out_of_resources();
+                }
+                *self = Data::Dialing { stream, order };
+                Stepped::Nothing
+            }
+            Err(error) => {
+                let reason = match error.kind() {
+                    io::ErrorKind::ConnectionRefused => "You refused the data connection.",
+                    io::ErrorKind::TimedOut => "You did not answer the data connection.",
+                    _ => "Cannot connect to you.",
+                };
+                Stepped::Ended(Ended::before(Failure::NoConnection(reason)))
+            }
+        }
+    }
+
+    /// The data connection is up.
+    fn connected(&mut self, turn: &mut Turn<'_>, mut stream: Stream, order: Box<Order>, context: &Context) -> Stepped {
+        *turn.ready = Readiness::ALL;
+        match order.tls.as_ref().map(|tls| tls.data(order.flow())) {
+            None => *self = Data::Running { stream, running: Running::new(order.job, context.now) },
+            Some(Ok(connection)) => {
+                stream.secure(connection);
+                *self = Data::Securing { stream, order };
+            }
+            Some(Err(error)) => {
+                log::error!("{}: TLS: {error}", turn.peer.ip());
+                return Stepped::Ended(Ended::before(Failure::Handshake));
+            }
+        }
+        Stepped::Moved
+    }
+
+    fn secure(&mut self, turn: &mut Turn<'_>, mut stream: Stream, order: Box<Order>, context: &Context) -> Stepped {
+        match stream.handshake() {
+            Ok(None) => {
+                let resumed = stream.tls().and_then(Connection::resumed);
+                if order.tls.as_ref().is_some_and(|tls| tls.is_first_full(resumed)) {
+                    let client = turn.peer.ip();
+                    log::warn!(
+                        "{client}: data connections do not resume the TLS session (--tls-reuse require refuses)"
+                    );
+                }
+                *turn.ready = Readiness::ALL;
+                *self = Data::Running { stream, running: Running::new(order.job, context.now) };
+                Stepped::Moved
+            }
+            Ok(Some(direction)) => {
+                if turn.wait(&mut stream, direction, context).is_err() {
+                    return out_of_resources();
+                }
+                *self = Data::Securing { stream, order };
+                Stepped::Nothing
+            }
+            Err(error) => {
+                log::warn!("{}: TLS on the data connection: {error}", turn.peer.ip());
+                Stepped::Ended(Ended::before(match error {
+                    HandshakeError::NotReused => Failure::NotReused,
+                    HandshakeError::Failed(_) => Failure::Handshake,
+                }))
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut stream: Stream,
+        mut running: Box<Running>,
+        budget: &mut usize,
+        context: &mut Context,
+    ) -> Stepped {
+        let Some(mut transfer) = running.transfer.take() else {
+            return Stepped::Ended(running.end_with(Failure::ConnectionLost));
+        };
+        let before = transfer.octets();
+        let progress = transfer.step(&mut stream, *budget, &mut context.scratch, Patience::CachedOnly);
+        *budget = budget.saturating_sub((transfer.octets() - before) as usize);
+        if let Progress::WouldWait = progress {
+            return self.lend(turn, stream, transfer, running, context);
+        }
+        running.note(&transfer, context.now);
+        running.transfer = Some(transfer);
+        self.go_on(turn, stream, running, progress, context)
+    }
+
+    /// Lends a step to a helper. Whatever the socket says while it is away is news.
+    fn lend(
+        &mut self,
+        turn: &mut Turn<'_>,
+        stream: Stream,
+        transfer: Box<Transfer>,
+        mut running: Box<Running>,
+        context: &mut Context,
+    ) -> Stepped {
+        *turn.ready = Readiness::NONE;
+        match context.helpers.lend(turn.key, Errand::Step(stream, transfer)) {
+            Ok(()) => {
+                *self = Data::Lent { running, ending: None };
+                Stepped::Nothing
+            }
+            Err(_) => Stepped::Ended(running.end_with(Failure::File(fs::Error::WouldWait))),
+        }
+    }
+
+    /// What a helper brings back.
+    pub fn returned(
+        &mut self,
+        mut turn: Turn<'_>,
+        mut stream: Stream,
+        transfer: Box<Transfer>,
+        progress: Progress,
+        context: &Context,
+    ) -> Stepped {
+        let Data::Lent { mut running, ending } = mem::take(self) else { return Stepped::Nothing };
+        running.note(&transfer, context.now);
+        running.transfer = Some(transfer);
+        match (ending, progress) {
+            (Some(_), Progress::Done(report)) => Stepped::Ended(running.end(report)),
+            (Some(failure), _) => Stepped::Ended(running.end_with(failure)),
+            (None, Progress::Blocked(_)) => {
+                // Readiness was cleared when it was lent: what it says now has come since.
+                if stream.register(&context.registry, turn.key.token(Part::Second)).is_err() {
+                    return Stepped::Ended(running.end_with(Failure::ConnectionLost));
+                }
+                *self = Data::Running { stream, running };
+                Stepped::Nothing
+            }
+            (None, progress) => {
+                turn.ready.add(Readiness::ALL);
+                self.go_on(&mut turn, stream, running, progress, context)
+            }
+        }
+    }
+
+    /// A helper was lost, and the transfer with it.
+    pub fn lost(&mut self) -> Option<Ended> {
+        match mem::take(self) {
+            Data::Lent { mut running, .. } => Some(running.end_with(Failure::ConnectionLost)),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    fn go_on(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut stream: Stream,
+        mut running: Box<Running>,
+        progress: Progress,
+        context: &Context,
+    ) -> Stepped {
+        match progress {
+            Progress::Blocked(direction) => {
+                if turn.wait(&mut stream, direction, context).is_err() {
+                    return Stepped::Ended(running.end_with(Failure::ConnectionLost));
+                }
+                *self = Data::Running { stream, running };
+                Stepped::Nothing
+            }
+            Progress::Again | Progress::WouldWait => {
+                *self = Data::Running { stream, running };
+                Stepped::Moved
+            }
+            Progress::Done(report) if stream.is_plain() || report.outcome.is_err() => {
+                // The stream is closed before the reply says that all is done.
+                drop(stream);
+                Stepped::Ended(running.end(report))
+            }
+            Progress::Done(report) => {
+                *turn.ready = Readiness::ALL;
+                let until = context.now + TLS_CLOSE_TIMEOUT;
+                *self = Data::Closing(Box::new(Closing::new(stream, running.end(report), until)));
+                Stepped::Moved
+            }
+        }
+    }
+
+    fn close(&mut self, turn: &mut Turn<'_>, mut closing: Box<Closing>, context: &mut Context) -> Stepped {
+        let buffer = &mut context.scratch.buffer()[..READ_OCTETS_PER_TURN];
+        match closing.step(buffer) {
+            Some(direction) if turn.wait(&mut closing.stream, direction, context).is_ok() => {
+                *self = Data::Closing(closing);
+                Stepped::Nothing
+            }
+            _ => Stepped::Ended(closing.ended),
+        }
+    }
+
+    /// What STAT says of it.
+    pub fn describe(&self) -> String {
+        match self {
+            Data::None => "No data connection".to_owned(),
+            Data::Listening(listener) => format!("Listening for a data connection at port {}", listener.port()),
+            Data::Named(address) => format!("The next transfer connects to {address}"),
+            Data::Accepting { .. } | Data::Dialing { .. } => "Waiting for the data connection".to_owned(),
+            Data::Securing { .. } => "TLS handshake on the data connection".to_owned(),
+            Data::Running { running, .. } | Data::Lent { running, .. } => running.describe(),
+            Data::Closing(_) => "Closing the data connection".to_owned(),
+        }
+    }
+}
