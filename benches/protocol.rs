@@ -32,7 +32,9 @@ fn main() {
         return divan::Divan::from_args().sample_count(samples).sample_size(1_000).main();
     }
     let itself = std::env::current_exe().expect("a program has a path");
-    let table = Command::new(itself).args(std::env::args_os().skip(1)).env("FERRYD_BENCH_TABLE", "1").output();
+    // Without --bench, which cargo adds, divan would only try each row once.
+    let filters = std::env::args_os().skip(1).filter(|argument| argument != "--bench");
+    let table = Command::new(itself).arg("--bench").args(filters).env("FERRYD_BENCH_TABLE", "1").output();
     let table = table.expect("the bench runs");
     assert!(table.status.success(), "{}", String::from_utf8_lossy(&table.stderr));
     lines_of(&String::from_utf8_lossy(&table.stdout)).iter().for_each(|line| println!("{line}"));

@@ -8,6 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+/// Passive ports outside the range from which `connect` takes its own: thousands of them are in TIME_WAIT after a bench,
+/// and a port that was bound is one that no client on this machine gets for a minute.
+const PASSIVE_PORTS: &str = "10000-29999";
+
 /// A tick of /proc/PID/stat in seconds: USER_HZ is 100 on every machine that Linux runs on today.
 const TICK: f64 = 0.01;
 
@@ -28,7 +32,7 @@ impl Server {
         let mut user = std::ffi::OsString::from("bench:bench:");
         user.push(directory);
         let mut child = Command::new(env!("CARGO_BIN_EXE_ferryd"))
-            .args(["--listen", "127.0.0.1:0", "--idle-timeout", "0", "--user"])
+            .args(["--listen", "127.0.0.1:0", "--passive-ports", PASSIVE_PORTS, "--idle-timeout", "0", "--user"])
             .arg(user)
             .args(options)
             .arg(directory)
