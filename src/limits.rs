@@ -113,9 +113,9 @@ pub const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Helpers that `--helpers` may ask for; each has its own buffer (`SCRATCH_OCTETS`).
 pub const HELPERS_MAX: usize = 64;
 /// Octets that TLS encrypts before they are sent: four full records, so that writes are coalesced, and no more.
-pub const TLS_OCTETS_AHEAD: usize = 4 * 16 * 1024;
+pub const TLS_OCTETS_AHEAD: usize = 64 * 1024;
 /// Octets of a file that are read at once where the kernel cannot send it: what TLS encrypts ahead.
-pub const COPY_OCTETS: usize = TLS_OCTETS_AHEAD;
+pub const COPY_OCTETS: usize = 64 * 1024;
 /// How long a client's close_notify is waited for after a download.
 pub const TLS_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the TLS handshake of a control connection may take.
@@ -128,3 +128,6 @@ pub const EXPIRY_TOLD_EVERY: Duration = Duration::from_secs(24 * 3600);
 pub const PEM_FILE_OCTETS_MAX: u64 = 1024 * 1024;
 /// How long before its end a certificate is warned of.
 pub const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
+/// How long a passive listener is kept for the next data connection of the same session: a client that fetches many
+/// files comes back within milliseconds.
+pub const LISTENER_KEPT: Duration = Duration::from_millis(500);

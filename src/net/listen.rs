@@ -59,6 +59,25 @@ impl DataListener {
         self.lease.port()
     }
 
+    /// Keeps it for the next data connection of the same session, if ports are ample. A new port for each would cost
+    /// five calls, and leave thousands of them in TIME_WAIT where a client fetches thousands of files.
+    pub fn keep(self) -> Option<DataListener> {
+        self.lease.may_be_kept().then_some(self)
+    }
+
+    /// Drops connections that nobody has asked for, so that the next one is the right one. Nothing where there is no end
+    /// of them.
+    pub fn emptied(self) -> Option<DataListener> {
+        for _ in 0..STRANGERS_PER_TURN {
+            match self.listener.accept() {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(self),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
     /// Takes the connection of `client`; others are dropped, and the listener goes on.
     ///
     /// # Errors

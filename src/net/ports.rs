@@ -36,6 +36,11 @@ impl PortPool {
         Some((listener, Lease { port, pool: self.clone() }))
     }
 
+    /// Whether more than half of the ports are free.
+    fn is_ample(&self) -> bool {
+        self.ports(|ports| ports.used * 2 < ports.count)
+    }
+
     fn ports<T>(&self, work: impl FnOnce(&mut Ports) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -45,6 +50,11 @@ impl Lease {
     /// Its number.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether it may be kept without need: others will hardly miss it.
+    pub fn may_be_kept(&self) -> bool {
+        self.pool.is_ample()
     }
 }
 
@@ -69,13 +79,14 @@ fn ephemeral() -> RangeInclusive<u16> {
 struct Ports {
     first: u16,
     count: usize,
+    used: usize,
     lent: Vec<u64>,
 }
 
 impl Ports {
     fn new(range: &RangeInclusive<u16>) -> Ports {
         let count = usize::from(range.end().saturating_sub(*range.start())) + 1;
-        Ports { first: *range.start(), count, lent: vec![0; count.div_ceil(64)] }
+        Ports { first: *range.start(), count, used: 0, lent: vec![0; count.div_ceil(64)] }
     }
 
     fn lend<T>(&mut self, tries: usize, mut listen: impl FnMut(u16) -> Option<T>) -> Option<(T, u16)> {
@@ -84,6 +95,7 @@ impl Ports {
         let (at, listener) =
             free.take(tries).find_map(|at| listen(self.first + at as u16).map(|listener| (at, listener)))?;
         self.lent[at / 64] |= 1 << (at % 64);
+        self.used += 1;
         Some((listener, self.first + at as u16))
     }
 
@@ -91,6 +103,7 @@ impl Ports {
         let at = usize::from(port.wrapping_sub(self.first));
         if at < self.count {
             self.lent[at / 64] &= !(1 << (at % 64));
+            self.used -= 1;
         }
     }
 }

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::errand::Errand;
 use crate::fs::{self, Patience};
 use crate::job::{Failure, Job};
-use crate::limits::{READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT};
+use crate::limits::{LISTENER_KEPT, READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT};
 use crate::net::tls::{Connection, HandshakeError, Session as TlsSession};
 use crate::net::{self, DataListener, Stream, dial};
 use crate::reactor::{Key, Part, Readiness};
@@ -62,6 +62,16 @@ pub struct Turn<'a> {
     pub key: Key,
     pub peer: SocketAddr,
     pub ready: &'a mut Readiness,
+    /// Where a listener is left for the next data connection.
+    pub kept: &'a mut Option<Kept>,
+}
+
+/// A listener that has done its work, and may do it again for a client that comes back at once. It is closed soon, for
+/// an open port that nobody waits at is one that others could find.
+#[derive(Debug)]
+pub struct Kept {
+    pub listener: DataListener,
+    pub until: Instant,
 }
 
 impl Turn<'_> {
@@ -195,7 +205,10 @@ impl Data {
         context: &Context,
     ) -> Stepped {
         match listener.accept(turn.peer.ip()) {
-            Ok(stream) => self.connected(turn, stream, order, context),
+            Ok(stream) => {
+                *turn.kept = listener.keep().map(|listener| Kept { listener, until: context.now + LISTENER_KEPT });
+                self.connected(turn, stream, order, context)
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 turn.ready.clear(Readiness::READ);
                 if listener.register(&context.registry, turn.key.token(Part::Second)).is_err() {

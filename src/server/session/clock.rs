@@ -12,6 +12,7 @@ impl Session {
         if let Some(ended) = self.data.expire(context) {
             self.finish(ended, context);
         }
+        self.kept = self.kept.take().filter(|kept| kept.until > context.now);
         if matches!(self.away, Away::Refusal(at) if at <= context.now) {
             self.refuse();
         }
@@ -70,7 +71,9 @@ impl Session {
             Channel::Handshake(until) => Some(until),
             Channel::Open | Channel::LastInClear => None,
         };
-        let all = [closing, refusal, stopping, handshake, self.data.deadline(context), self.idle_deadline(context)];
+        let kept = self.kept.as_ref().map(|kept| kept.until);
+        let all =
+            [kept, closing, refusal, stopping, handshake, self.data.deadline(context), self.idle_deadline(context)];
         all.into_iter().flatten().min()
     }
 }
