@@ -14,7 +14,7 @@ use divan::{AllocProfiler, Bencher};
 use ferryd::account::{Account, Rights};
 use ferryd::fs::{Disks, Owners, Patience, ProcessIds, Root, Symlinks};
 use ferryd::listing::Format;
-use ferryd::protocol::state::Settings;
+use ferryd::protocol::state::{Protection, Settings};
 use ferryd::protocol::{Action, Interpreter};
 use support::Directory;
 
@@ -79,9 +79,9 @@ fn number(text: &str) -> f64 {
 /// An interpreter whose user sees `directory`, and has logged in.
 fn logged_in(directory: &Directory) -> Interpreter {
     let format = Format { owners: Owners::load(), process: ProcessIds::current() };
-    let settings = Arc::new(Settings { umask: 0o022, idle_timeout: None, format: Arc::new(format) });
+    let settings = Arc::new(Settings { umask: 0o022, idle_timeout: None, format: Arc::new(format), tls: None });
     let address = SocketAddr::from(([127, 0, 0, 1], 2121));
-    let mut interpreter = Interpreter::new(settings, address, address);
+    let mut interpreter = Interpreter::new(settings, address, address, Protection::Clear);
     interpreter.receive(b"USER bench\r\nPASS bench\r\n");
     while interpreter.has_work() {
         let Some(action) = interpreter.next_action() else { continue };

@@ -65,8 +65,8 @@ impl DataListener {
         self.lease.may_be_kept().then_some(self)
     }
 
-    /// Drops connections that nobody has asked for, so that the next one is the right one. Nothing where there is no end
-    /// of them.
+    /// Drops connections that nobody has asked for, so that the next one is the right one. Nothing where there is no
+    /// end of them.
     pub fn emptied(self) -> Option<DataListener> {
         for _ in 0..STRANGERS_PER_TURN {
             match self.listener.accept() {

@@ -156,8 +156,21 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
     };
     match arguments.command {
         Some(Command::HashPassword) => Ok(Request::HashPassword),
-        None => Ok(Request::Serve(Box::new(assemble(arguments)?))),
+        None => {
+            let mut options = assemble(arguments)?;
+            options.warnings.extend(unknown_variables());
+            Ok(Request::Serve(Box::new(options)))
+        }
     }
+}
+
+/// A misspelt variable has no effect, which somebody should be told.
+fn unknown_variables() -> Vec<String> {
+    let command = Arguments::command();
+    let known = |name: &OsStr| command.get_arguments().any(|arg| arg.get_env() == Some(name));
+    let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_bytes().starts_with(b"FERRYD_"));
+    let unknown = ours.filter(|name| !known(name)).map(|name| Shown(name.as_bytes()).to_string());
+    unknown.map(|name| format!("the variable {name} means nothing to ferryd; --help has those that do")).collect()
 }
 
 /// clap's command with our rules for the environment: values are not shown in the help (passwords), and an empty

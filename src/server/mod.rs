@@ -9,7 +9,7 @@ mod passive;
 mod session;
 mod start;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,6 +56,23 @@ struct Door {
     control: Protection,
 }
 
+/// Whether the server was started from a terminal, which may go away: then SIGHUP means what it meant first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Terminal {
+    None,
+    Here,
+}
+
+impl Terminal {
+    fn find() -> Terminal {
+        if io::stdin().is_terminal() { Terminal::Here } else { Terminal::None }
+    }
+
+    fn is_gone(self) -> bool {
+        self == Terminal::Here && Terminal::find() == Terminal::None
+    }
+}
+
 struct Server {
     reactor: Reactor<Session>,
     context: Context,
@@ -66,6 +83,7 @@ struct Server {
     passive: PassiveHost,
     certificate: Option<Certificate>,
     grace: Duration,
+    terminal: Terminal,
     /// Descriptors were short: accepting pauses until then, or until a session closes.
     paused: Option<Instant>,
     /// Bells that have rung, and listeners that may have more.
@@ -233,6 +251,7 @@ impl Server {
         let signals: Vec<i32> = self.signals.pending().collect();
         for signal in signals {
             match signal {
+                SIGHUP if self.terminal.is_gone() => self.stop(),
                 SIGHUP => self.reload(),
                 SIGTERM | SIGINT => self.stop(),
                 // SIGXFSZ is only caught so that a write beyond the limit of file sizes fails and does not kill.

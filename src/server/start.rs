@@ -16,7 +16,7 @@ use super::certificate::Certificate;
 use super::context::{Context, Phase};
 use super::errand::{Helpers, resolve};
 use super::passive::PassiveHost;
-use super::{Door, HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, signals};
+use super::{Door, HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, Terminal, signals};
 use crate::fs::{Disks, Owners, Patience, ProcessIds, Root};
 use crate::limits::{DESCRIPTORS_OF_ITS_OWN, DESCRIPTORS_PER_SESSION};
 use crate::listing::Format;
@@ -163,6 +163,7 @@ fn build(
         accounts: options.accounts.clone(),
         passive,
         grace: options.grace,
+        terminal: Terminal::find(),
         paused: None,
         rang: Vec::new(),
     })
@@ -187,10 +188,7 @@ fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Error> {
     }
     let [wanted, instead] = DEFAULT_PORTS;
     match listen_everywhere(wanted) {
-        Err(Error::Listen(_, error)) if error.kind() == io::ErrorKind::PermissionDenied => {
-            log::warn!("port {wanted} needs root or CAP_NET_BIND_SERVICE; listening at port {instead} instead");
-            listen_everywhere(instead)
-        }
+        Err(Error::Listen(_, error)) if error.kind() == io::ErrorKind::PermissionDenied => listen_everywhere(instead),
         listening => listening,
     }
 }
@@ -254,6 +252,11 @@ fn own_address(unspecified: IpAddr) -> IpAddr {
 /// What may keep clients away.
 fn warnings(options: &Options, addresses: &[SocketAddr]) -> Vec<String> {
     let mut warnings = options.warnings.clone();
+    let [wanted, instead] = DEFAULT_PORTS;
+    if options.listen.is_empty() && addresses.iter().any(|address| address.port() == instead) {
+        let why = "needs root or CAP_NET_BIND_SERVICE";
+        warnings.push(format!("port {wanted} {why}; listening at port {instead} instead"));
+    }
     let only_here = addresses.iter().all(|address| is_loopback(canonical(*address).ip()));
     if only_here {
         warnings.push("only programs on this machine can connect: --listen names loopback addresses alone".to_owned());

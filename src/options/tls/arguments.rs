@@ -33,8 +33,8 @@ pub(in crate::options) struct TlsArguments {
     #[arg(long, value_name = "self-signed", env = "FERRYD_TLS", value_parser = self_signed)]
     pub(super) tls: Option<SelfSigned>,
 
-    /// The directory in which the self-signed certificate is kept
-    /// [default: $STATE_DIRECTORY, $XDG_STATE_HOME/ferryd or ~/.local/state/ferryd]
+    /// The directory in which the self-signed certificate is kept: $STATE_DIRECTORY,
+    /// $XDG_STATE_HOME/ferryd or, by default, ~/.local/state/ferryd
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "DIR", env = "FERRYD_TLS_STATE")]
     pub(super) tls_state: Option<PathBuf>,
