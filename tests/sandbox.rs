@@ -1,0 +1,74 @@
+//! The sandbox, from outside: no command, link, race or name leads out of a user's root, and what is not a regular file
+//! is not touched. Whatever a test could reach by mistake holds the canary.
+
+#[path = "sandbox/escape.rs"]
+mod escape;
+#[path = "sandbox/gate.rs"]
+mod gate;
+#[path = "sandbox/names.rs"]
+mod names;
+#[path = "sandbox/race.rs"]
+mod race;
+#[path = "sandbox/special.rs"]
+mod special;
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use support::{Client, Server, Tree};
+
+/// What stands in every file that nobody may read.
+const CANARY: &str = "canary-5c1d0f";
+/// A name that is only found outside.
+const MARK: &str = "mark-77e2a9";
+
+/// A root with a world around it: `srv` is served; `out`, and the sibling `srv_x` whose name begins alike, are not.
+fn world() -> Tree {
+    let tree = Tree::new();
+    tree.file("srv/f", "inside").file("srv/d/f", "inside d");
+    tree.file(MARK, CANARY);
+    for outside in ["out", "srv_x"] {
+        tree.file(format!("{outside}/{MARK}"), CANARY).file(format!("{outside}/d/{MARK}"), CANARY);
+        tree.file(format!("{outside}/secret"), CANARY).file(format!("{outside}/d/f"), CANARY);
+    }
+    tree
+}
+
+/// Serves `srv` of `world` to the user `u`, who may do everything.
+fn serve(world: &Tree, args: &[&str]) -> Server {
+    Server::start(&world.at("srv"), &[&["--user", "u:secret"], args].concat())
+}
+
+fn login(server: &Server) -> Client {
+    let mut client = Client::login(server.address(), "u", "secret");
+    client.expect("TYPE I", 200);
+    client
+}
+
+/// All that a command could have changed: names, kinds, modes, sizes, times and contents of a tree.
+fn snapshot(root: &Path) -> BTreeMap<PathBuf, (u32, u64, i64, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            let facts = fs::symlink_metadata(&path).unwrap();
+            let content = if facts.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+            if facts.is_dir() {
+                pending.push(path.clone());
+            }
+            // What stands in a directory decides its size, and reading changes no modification time.
+            let size = if facts.is_dir() { 0 } else { facts.size() };
+            found.insert(path, (facts.mode(), size, facts.mtime(), content));
+        }
+    }
+    found
+}
+
+/// Whether `octets` hold anything that only stands outside.
+fn has_canary(octets: &[u8]) -> bool {
+    [CANARY, MARK].iter().any(|word| octets.windows(word.len()).any(|window| window == word.as_bytes()))
+}
