@@ -1,0 +1,112 @@
+//! Listings that would be endless: depth, number, patterns, and STAT, whose answer is one reply.
+
+use ferryd::limits::{
+    RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX, SORTED_ENTRIES_MAX, STAT_ENTRIES_MAX, STAT_OCTETS_MAX,
+};
+
+use super::{login, resident, serve};
+use crate::support::Tree;
+
+#[test]
+fn list_r_goes_so_deep_and_follows_no_link() {
+    let tree = Tree::new();
+    let mut path = String::new();
+    for depth in 0..RECURSION_DEPTH_MAX + 20 {
+        path.push_str(&format!("d{depth}/"));
+    }
+    tree.directory(&path).link("d0/loop", "..").link("d0/d1/self", ".");
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    let (text, reply) = client.list("LIST -R");
+    assert_eq!(reply.code, 226);
+    let headlines = text.lines().filter(|line| line.ends_with(':')).count();
+    assert!((RECURSION_DEPTH_MAX..=RECURSION_DEPTH_MAX + 1).contains(&headlines), "{headlines} directories:\n{text}");
+    assert!(text.contains("loop -> ..") && !text.contains("loop/"), "{text}");
+}
+
+#[test]
+fn list_r_shows_so_many() {
+    let tree = Tree::new();
+    let (directories, each) = (RECURSION_ENTRIES_MAX / 1_000 + 3, 1_000);
+    for directory in 0..directories {
+        tree.directory(format!("{directory:03}"));
+        for number in 0..each {
+            std::fs::File::create(tree.at(format!("{directory:03}/{number:04}"))).unwrap();
+        }
+    }
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    let before = resident(&server);
+    let (text, reply) = client.list("LIST -R");
+    assert_eq!(reply.code, 226);
+    let entries = text.lines().filter(|line| line.starts_with(['-', 'd'])).count();
+    assert_eq!(entries, RECURSION_ENTRIES_MAX);
+    assert!(resident(&server) < before + 8 * 1024 * 1024, "a listing is not held as a whole");
+}
+
+#[test]
+fn a_directory_that_is_too_large_to_sort_is_listed_whole() {
+    let tree = Tree::new();
+    for number in 0..SORTED_ENTRIES_MAX + 1_000 {
+        std::fs::File::create(tree.at(format!("{number:05}"))).unwrap();
+    }
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    for line in ["LIST", "NLST", "MLSD", "LIST -t", "NLST *", "LIST -a"] {
+        let (text, reply) = client.list(line);
+        let mut names: Vec<&str> = text.lines().filter_map(|line| line.rsplit(' ').next()).collect();
+        names.retain(|name| name.len() == 5);
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!((reply.code, names.len()), (226, SORTED_ENTRIES_MAX + 1_000), "{line}");
+    }
+    // What fits is sorted.
+    let mut numbers: Vec<usize> = (0..SORTED_ENTRIES_MAX + 1_000).collect();
+    for number in numbers.split_off(SORTED_ENTRIES_MAX / 2) {
+        std::fs::remove_file(tree.at(format!("{number:05}"))).unwrap();
+    }
+    let (text, _) = client.list("NLST");
+    let names: Vec<&str> = text.lines().collect();
+    assert!(names.is_sorted() && names.len() == SORTED_ENTRIES_MAX / 2);
+}
+
+#[test]
+fn stat_of_a_large_directory_is_cut() {
+    let tree = Tree::new();
+    for number in 0..STAT_ENTRIES_MAX * 2 {
+        std::fs::File::create(tree.at(format!("{number:05}"))).unwrap();
+        tree.file(format!("long/{}{number:05}", "n".repeat(240)), "");
+    }
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    let status = client.say("STAT /");
+    assert!(status.lines.len() <= STAT_ENTRIES_MAX + 3 && status.lines.len() > 100, "{} lines", status.lines.len());
+    let status = client.say("STAT long");
+    let octets: usize = status.lines.iter().map(Vec::len).sum();
+    assert!(octets <= STAT_OCTETS_MAX + 64 * 1024, "{octets} octets");
+    client.expect("NOOP", 200);
+}
+
+#[test]
+fn no_pattern_takes_for_ever() {
+    let tree = Tree::new();
+    for length in 200..255 {
+        tree.file("a".repeat(length), "");
+    }
+    tree.directory("x/y/z").file("x/y/z/f", "");
+    let server = serve(&tree, &[]);
+    let (mut client, mut other) = (login(&server), login(&server));
+    let stars = format!("{}b", "*a".repeat(100));
+    let classes = format!("{}b", "*[a-z]".repeat(40));
+    let questions = format!("{}*", "*?".repeat(120));
+    let braces = "{a,b}".repeat(20);
+    for pattern in [stars.as_str(), &classes, &questions, &braces, "*****************b", "[[[[[[", "*/*/*/*/../../../*", "{{{{"] {
+        for verb in ["LIST", "NLST", "STAT"] {
+            let line = format!("{verb} {pattern}");
+            let reply = if verb == "STAT" { client.say(&line) } else { client.list(&line).1 };
+            assert!([212, 213, 226, 450, 501, 550, 553].contains(&reply.code), "{line}: {reply}");
+            other.expect("NOOP", 200);
+        }
+    }
+    assert_eq!(client.list("NLST x*").1.code, 226);
+}

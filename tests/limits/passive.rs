@@ -1,0 +1,197 @@
+//! The passive range (`--passive-ports`), and strangers at the data port.
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::ops::RangeInclusive;
+
+use ferryd::limits::{DATA_BACKLOG, STRANGERS_PER_TURN};
+
+use super::{connect_from, login, serve, wait_until};
+use crate::support::{Client, Server, Tree, accept, read_all};
+
+/// A range of `count` ports that are free now. The kernel gives nobody a port from below its own range unasked.
+fn free_range(count: u16) -> RangeInclusive<u16> {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = (std::process::id() % 900) as u16 * 10;
+    loop {
+        let first = 15_000 + (start + NEXT.fetch_add(count, Ordering::Relaxed)) % 15_000;
+        let range = first..=first + count - 1;
+        if range.clone().all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return range;
+        }
+    }
+}
+
+fn serve_range(tree: &Tree, range: &RangeInclusive<u16>, args: &[&str]) -> Server {
+    let ports = format!("{}-{}", range.start(), range.end());
+    serve(tree, &[&["--passive-ports", &ports], args].concat())
+}
+
+#[test]
+fn a_full_range_is_425_and_never_another_port() {
+    let tree = Tree::new();
+    tree.file("f", "x");
+    let range = free_range(3);
+    let server = serve_range(&tree, &range, &[]);
+    let mut clients: Vec<Client> = (0..3).map(|_| login(&server)).collect();
+    let mut ports = HashSet::new();
+    for client in &mut clients {
+        let reply = client.expect("EPSV", 229);
+        ports.insert(client.epsv_address(&reply).port());
+    }
+    assert_eq!(ports, range.clone().collect());
+    let mut late = login(&server);
+    for line in ["EPSV", "PASV"] {
+        let reply = late.expect(line, 425);
+        assert!(reply.text().len() > 10, "a reason: {reply}");
+        late.expect("RETR f", 425);
+    }
+    // Who holds one may ask for another: his own comes back first.
+    let reply = clients[0].expect("PASV", 227);
+    assert!(range.contains(&Client::pasv_address(&reply).port()));
+    // Each way in which a port is given back: ABOR, PORT, REIN, QUIT, and the end of the connection.
+    let ways: [fn(&mut Client); 4] = [
+        |client| drop(client.expect("ABOR", 226)),
+        |client| drop(client.port_listener()),
+        |client| drop(client.expect("REIN", 220)),
+        |client| drop(client.expect("QUIT", 221)),
+    ];
+    for way in ways {
+        late.expect("EPSV", 425);
+        way(&mut clients[1]);
+        wait_until("the port is free again", || late.say("EPSV").code == 229);
+        assert_eq!(late.retrieve("f").0, b"x");
+        clients[1] = login(&server);
+        clients[1].expect("EPSV", 229);
+    }
+    late.expect("EPSV", 425);
+    drop(clients.pop());
+    wait_until("the port is free again", || late.say("EPSV").code == 229);
+    assert_eq!(late.retrieve("f").0, b"x");
+}
+
+#[test]
+fn a_range_of_one_serves_one_transfer_after_another() {
+    let tree = Tree::new();
+    tree.file("f", "x");
+    let range = free_range(1);
+    let server = serve_range(&tree, &range, &[]);
+    let mut client = login(&server);
+    for round in 0..50 {
+        let reply = client.expect("EPSV", 229);
+        assert!(range.contains(&client.epsv_address(&reply).port()));
+        assert_eq!(client.retrieve("f").0, b"x", "round {round}");
+        assert_eq!(client.store("up", b"y").code, 226, "round {round}");
+        client.list("MLSD");
+    }
+    // A second session gets it as soon as the transfer is over: the data connection itself needs it no more.
+    let mut other = login(&server);
+    wait_until("the port is free again", || other.say("EPSV").code == 229);
+    client.expect("EPSV", 425);
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_stepped_over() {
+    let tree = Tree::new();
+    tree.file("f", "x");
+    let range = free_range(2);
+    let _other = TcpListener::bind(("127.0.0.1", *range.start())).unwrap();
+    let server = serve_range(&tree, &range, &[]);
+    let mut client = login(&server);
+    for _ in 0..20 {
+        let reply = client.expect("EPSV", 229);
+        assert_eq!(client.epsv_address(&reply).port(), *range.end());
+        client.expect("ABOR", 226);
+    }
+}
+
+#[test]
+fn ports_are_drawn_at_random() {
+    let tree = Tree::new();
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    let ports: Vec<u16> = (0..50)
+        .map(|_| {
+            let reply = client.expect("EPSV", 229);
+            client.epsv_address(&reply).port()
+        })
+        .collect();
+    let distinct = ports.iter().collect::<HashSet<_>>().len();
+    let neighbours = ports.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) <= 2).count();
+    assert!(distinct > 40 && neighbours < 5, "{ports:?}");
+}
+
+/// Whether the other end closed `stream` without a word.
+fn was_dropped(mut stream: TcpStream) -> bool {
+    let mut octets = Vec::new();
+    // A reset is also an end.
+    let _ = stream.read_to_end(&mut octets);
+    octets.is_empty()
+}
+
+#[test]
+fn a_stranger_is_dropped_and_the_listener_goes_on() {
+    let tree = Tree::new();
+    tree.file("f", "for the client alone");
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    for early in [0, 1, DATA_BACKLOG as usize / 2] {
+        let reply = client.expect("EPSV", 229);
+        let address = client.epsv_address(&reply);
+        // Some are there before the command, and more come than one turn drops.
+        let mut strangers: Vec<TcpStream> = (0..early).map(|_| connect_from([127, 0, 0, 2], address)).collect();
+        client.expect("RETR f", 150);
+        for _ in 0..STRANGERS_PER_TURN * 2 {
+            strangers.push(connect_from([127, 0, 0, 3], address));
+            assert!(was_dropped(strangers.pop().unwrap()), "a stranger was served");
+        }
+        let mut data = client.dial(address);
+        assert_eq!(read_all(&mut data), b"for the client alone");
+        assert_eq!(client.read_reply().code, 226);
+        assert!(strangers.into_iter().all(was_dropped), "a stranger was served");
+    }
+    // For uploads as well: what a stranger sends is in no file.
+    let reply = client.expect("EPSV", 229);
+    let address = client.epsv_address(&reply);
+    let mut stranger = connect_from([127, 0, 0, 2], address);
+    let _ = stranger.write_all(b"forged");
+    client.expect("STOR up", 150);
+    let mut data = client.dial(address);
+    data.write_all(b"genuine").unwrap();
+    drop(data);
+    assert_eq!(client.read_reply().code, 226);
+    assert_eq!(tree.read("up").unwrap(), b"genuine");
+}
+
+#[test]
+fn the_second_connection_of_the_client_is_not_served() {
+    let tree = Tree::new();
+    tree.file("f", "once");
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    let reply = client.expect("EPSV", 229);
+    let address = client.epsv_address(&reply);
+    let (mut one, two) = (client.dial(address), client.dial(address));
+    client.expect("RETR f", 150);
+    assert_eq!(read_all(&mut one), b"once");
+    assert_eq!(client.read_reply().code, 226);
+    assert!(was_dropped(two));
+}
+
+#[test]
+fn an_advertised_address_is_told_by_pasv_alone() {
+    let tree = Tree::new();
+    tree.file("f", "x");
+    let server = serve(&tree, &["--passive-address", "192.0.2.7"]);
+    let mut client = login(&server);
+    // The client is on this machine: it keeps being told what it has reached.
+    let reply = client.expect("PASV", 227);
+    assert!(["127.0.0.1", "192.0.2.7"].contains(&Client::pasv_address(&reply).ip().to_string().as_str()), "{reply}");
+    assert_eq!(client.retrieve("f").0, b"x");
+    let listener = client.port_listener();
+    client.expect("RETR f", 150);
+    assert_eq!(read_all(&mut accept(&listener)), b"x");
+    assert_eq!(client.read_reply().code, 226);
+}
