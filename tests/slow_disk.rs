@@ -1,8 +1,8 @@
 //! A disk that does not answer: whoever uses it waits, and nobody else notices.
 //!
-//! The disk is a FUSE file system (`slow_disk/held.py`) that holds an operation for as long as the test wants. While it
-//! is held, other sessions are asked many things, and all of it must be answered; there is no clock in it. Where Python,
-//! fusepy or /dev/fuse is missing the tests say that they did not run; with CI=true they fail instead.
+//! The disk is a FUSE file system (`slow_disk/held.py`) that holds an operation for as long as the test wants. While
+//! it is held, other sessions are asked many things, and all of it must be answered; there is no clock in it. Where
+//! Python, fusepy or /dev/fuse is missing the tests say that they did not run; with CI=true they fail instead.
 
 #[path = "slow_disk/disk.rs"]
 mod disk;
@@ -105,7 +105,9 @@ fn slow_names_and_listings_hold_up_nobody_else() {
         let reply = client.read_reply();
         assert!(codes.contains(&reply.code), "{line}: {reply}");
     }
-    for (operation, line) in [("readdir", "LIST slow"), ("readdir", "MLSD slow"), ("getattr", "LIST -l slow"), ("opendir", "NLST slow")] {
+    for (operation, line) in
+        [("readdir", "LIST slow"), ("readdir", "MLSD slow"), ("getattr", "LIST -l slow"), ("opendir", "NLST slow")]
+    {
         disk.hold(operation);
         let mut data = client.epsv();
         client.send_line(line);
@@ -151,7 +153,10 @@ fn slow_uploads_hold_up_nobody_else() {
         });
         disk.wait_until_held(operation);
         others_go_on(&server, &mut other);
-        assert!(client.silent_for(std::time::Duration::from_millis(30)), "{line}: a reply while {operation} is not done");
+        assert!(
+            client.silent_for(std::time::Duration::from_millis(30)),
+            "{line}: a reply while {operation} is not done"
+        );
         disk.free();
         sender.join().unwrap().unwrap();
         assert_eq!(client.read_reply().code, 226, "{line}");
@@ -301,7 +306,8 @@ fn without_helpers_it_all_works_too() {
     assert!(client.retrieve("slow/f").0 == content());
     assert_eq!(client.store("slow/up", b"x").code, 226);
     assert!(client.list("LIST slow").0.contains(" up\r\n"));
-    for (line, code) in [("RNFR slow/up", 350), ("RNTO slow/moved", 250), ("DELE slow/moved", 250), ("MKD slow/d", 257)] {
+    for (line, code) in [("RNFR slow/up", 350), ("RNTO slow/moved", 250), ("DELE slow/moved", 250), ("MKD slow/d", 257)]
+    {
         client.expect(line, code);
     }
 }

@@ -77,11 +77,17 @@ fn uploads_appends_and_resumes() {
         home.file("part", &content[..1_234]);
         fetch(&server, &[mode, &["-C", "-", "-o", &local("part")]].concat(), "up");
         assert!(home.read("part").unwrap() == content);
-        for (range, expected) in [("0-9", &content[..10]), ("1000-1999", &content[1000..2000]), ("1499990-", &content[1_499_990..]), ("-7", &content[1_499_993..])] {
+        for (range, expected) in [
+            ("0-9", &content[..10]),
+            ("1000-1999", &content[1000..2000]),
+            ("1499990-", &content[1_499_990..]),
+            ("-7", &content[1_499_993..]),
+        ] {
             assert_eq!(fetch(&server, &[mode, &["-r", range]].concat(), "up").unwrap(), expected, "{range}");
         }
         // curl aborts a range by closing the data connection: the next transfer of the same session is well.
-        let twice = run(curl().unwrap().args([mode, &["-r", "0-9"]].concat()).args([url(&server, "up"), url(&server, "up")]));
+        let twice =
+            run(curl().unwrap().args([mode, &["-r", "0-9"]].concat()).args([url(&server, "up"), url(&server, "up")]));
         assert_eq!(twice, [&content[..10], &content[..10]].concat());
     }
 }
@@ -94,7 +100,11 @@ fn ascii_and_directories_and_head() {
     let server = serve(&tree, "127.0.0.1:0");
     let Some(octets) = fetch(&server, &[], "text;type=a") else { return };
     // curl turns the CRLF of the wire into what its own system has.
-    assert!([&b"one\ntwo\n"[..], b"one\r\ntwo\r\n"].contains(&octets.as_slice()), "{:?}", octets.escape_ascii().to_string());
+    assert!(
+        [&b"one\ntwo\n"[..], b"one\r\ntwo\r\n"].contains(&octets.as_slice()),
+        "{:?}",
+        octets.escape_ascii().to_string()
+    );
     fetch(&server, &["-T", home.at("text").to_str().unwrap()], "up;type=a");
     assert_eq!(tree.read("up").unwrap(), b"three\nfour\n");
     fetch(&server, &["--crlf", "-T", home.at("text").to_str().unwrap()], "crlf");
@@ -133,7 +143,8 @@ fn quoted_commands() {
     let tree = Tree::new();
     tree.file("old name", "x").file("gone", "y");
     let server = serve(&tree, "127.0.0.1:0");
-    let quotes = ["-Q", "RNFR old name", "-Q", "RNTO new name", "-Q", "-DELE gone", "-Q", "*SITE NONSENSE", "-Q", "MKD d"];
+    let quotes =
+        ["-Q", "RNFR old name", "-Q", "RNTO new name", "-Q", "-DELE gone", "-Q", "*SITE NONSENSE", "-Q", "MKD d"];
     let Some(_) = fetch(&server, &[&quotes[..], &["-l"]].concat(), "") else { return };
     assert!(tree.at("new name").exists() && tree.at("d").is_dir() && !tree.at("gone").exists());
     fetch(&server, &["-Q", "SITE CHMOD 600 new name", "-Q", "MFMT 20200101000000 new name", "-l"], "");

@@ -17,10 +17,13 @@ fn lftp(server: &Server, home: &Tree, settings: &str, commands: &str) -> Option<
     Some(String::from_utf8_lossy(&run(command.args(["--norc", "-c", &script]))).into_owned())
 }
 
+/// Active data connections.
+const ACTIVE: &str = "set ftp:passive-mode no;";
+
 /// Connections and listings as lftp can make them.
 const SETTINGS: [&str; 4] = [
     "",
-    "set ftp:passive-mode no;",
+    ACTIVE,
     // Files whose names begin with a dot are only in LIST where it is asked for them.
     "set ftp:prefer-epsv no; set ftp:use-mlsd no; set ftp:list-options -a;",
     "set ftp:use-mlsd no; set ftp:use-feat no; set ftp:list-options -a;",
@@ -30,6 +33,10 @@ const SETTINGS: [&str; 4] = [
 fn mirrors_a_tree_with_odd_names_both_ways() {
     for listen in ["127.0.0.1:0", "[::1]:0"] {
         for settings in SETTINGS {
+            // lftp 4.9 names `::` in EPRT, which is not its own address, and comes back to it for ever.
+            if listen.starts_with('[') && settings == ACTIVE {
+                continue;
+            }
             let (tree, home) = (Tree::new(), Tree::new());
             fill(&tree, "srv");
             let server = serve(&tree, listen);
@@ -87,23 +94,30 @@ fn its_own_commands() {
     let (tree, home) = (Tree::new(), Tree::new());
     home.file("a.txt", "a").file("b.txt", "b").file("c.dat", "c");
     let server = serve(&tree, "127.0.0.1:0");
-    let Some(_) = lftp(&server, &home, "", "mkdir -p one/two/three; mkdir -pf one/two/three; cd one; mput -O two *.txt") else {
+    let Some(_) =
+        lftp(&server, &home, "", "mkdir -p one/two/three; mkdir -pf one/two/three; cd one; mput -O two *.txt")
+    else {
         return;
     };
-    assert_eq!((tree.read("one/two/a.txt").unwrap(), tree.read("one/two/b.txt").unwrap()), (b"a".to_vec(), b"b".to_vec()));
+    assert_eq!(
+        (tree.read("one/two/a.txt").unwrap(), tree.read("one/two/b.txt").unwrap()),
+        (b"a".to_vec(), b"b".to_vec())
+    );
     lftp(&server, &home, "", "mv one/two/a.txt \"one/new name\"; chmod 640 \"one/new name\"");
     assert_eq!(tree.read("one/new name").unwrap(), b"a");
     assert_eq!(std::fs::metadata(tree.at("one/new name")).unwrap().permissions().mode() & 0o777, 0o640);
     for settings in SETTINGS {
-        let listing = lftp(&server, &home, settings, "cls -1 one; cls -1 one/two/*.txt; nlist one; ls one; du -a one").unwrap();
+        let listing =
+            lftp(&server, &home, settings, "cls -1 one; cls -1 one/two/*.txt; nlist one; ls one; du -a one").unwrap();
         for wanted in ["one/new name", "one/two/", "one/two/b.txt", "rw-r-----"] {
             assert!(listing.contains(wanted), "{settings}: {wanted} is not in\n{listing}");
         }
-        let found = lftp(&server, &home, settings, "find one; glob -a echo GLOB one/t* one/n*; cat one/two/b.txt").unwrap();
+        let found =
+            lftp(&server, &home, settings, "find one; glob -a echo GLOB one/t* one/n*; cat one/two/b.txt").unwrap();
         assert!(found.contains("one/two/three/"), "{settings}:\n{found}");
         assert!(found.contains("GLOB one/two one/new name\n"), "{settings}:\n{found}");
     }
     tree.file("-x", "1").file("[b]/y", "2");
-    lftp(&server, &home, "", "mrm one/two/*.txt; rm -r one/two; rm -- -x; rm -r [b]; rm -rf absent || echo").map(drop);
+    lftp(&server, &home, "", "mrm one/two/*.txt; rm -r one/two; rm -- -x; rm -r [b]; rm -rf absent || echo");
     assert!(!tree.at("one/two").exists() && !tree.at("-x").exists());
 }

@@ -47,8 +47,9 @@ fn tnftp_does_a_day_s_work() {
         tnftp.current_dir(home.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = tnftp.spawn().unwrap();
         let script = "user u secret\nbinary\nmkdir d\ncd d\npwd\nput up\nsize up\nmodtime up\nrename up moved\nls\n\
-                      mlsd\nchmod 600 moved\nget moved down\ncd ..\nascii\nget text\nbinary\nget f\nreget f\nput up new\n\
-                      append up new\ndelete new\nput up gone\nmdelete gone\nfeatures\nrstatus\nsystem\nquit\n";
+                      mlsd\nchmod 600 moved\nget moved down\ncd ..\nascii\nget text\nbinary\nget f\nreget f\n\
+                      put up new\nappend up new\ndelete new\n\
+                      put up gone\nmdelete gone\nfeatures\nrstatus\nsystem\nquit\n";
         child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let talk = shown(&output);
@@ -77,8 +78,7 @@ fn ncftp_sends_and_fetches() {
         run(get.args(account).arg("-R").arg("127.0.0.1").arg(home.at("")).arg("up"));
         assert_same(&home.at("up/t"), &home.at("t"), mode);
         let mut ls = client("ncftpls").unwrap();
-        let url = format!("ftp://127.0.0.1/up/t/");
-        let listing = run(ls.args(["-u", "u", "-p", "secret", "-P", &port, mode, "-1", &url]));
+        let listing = run(ls.args(["-u", "u", "-p", "secret", "-P", &port, mode, "-1", "ftp://127.0.0.1/up/t/"]));
         assert!(String::from_utf8_lossy(&listing).contains("one"), "{mode}");
         std::fs::remove_dir_all(tree.at("up")).unwrap();
         std::fs::remove_dir_all(home.at("up")).unwrap();

@@ -100,7 +100,9 @@ fn no_pattern_takes_for_ever() {
     let classes = format!("{}b", "*[a-z]".repeat(40));
     let questions = format!("{}*", "*?".repeat(120));
     let braces = "{a,b}".repeat(20);
-    for pattern in [stars.as_str(), &classes, &questions, &braces, "*****************b", "[[[[[[", "*/*/*/*/../../../*", "{{{{"] {
+    for pattern in
+        [stars.as_str(), &classes, &questions, &braces, "*****************b", "[[[[[[", "*/*/*/*/../../../*", "{{{{"]
+    {
         for verb in ["LIST", "NLST", "STAT"] {
             let line = format!("{verb} {pattern}");
             let reply = if verb == "STAT" { client.say(&line) } else { client.list(&line).1 };

@@ -124,7 +124,8 @@ fn plant_links(world: &Tree) -> Vec<String> {
     world.link("srv/file", format!("{absolute}/secret")).link("srv/relfile", "../out/secret");
     world.link("srv/chain", "rel").link("srv/root", "/").link("srv/proc", "/proc/self/root");
     world.link("srv/sibling", "../srv_x").link("srv/dangling", "../out/new");
-    let mut pathnames = ["abs", "rel", "file", "relfile", "chain", "d/up", "d/up/f", "sibling", "dangling"].map_to_strings();
+    let mut pathnames =
+        ["abs", "rel", "file", "relfile", "chain", "d/up", "d/up/f", "sibling", "dangling"].map_to_strings();
     for link in ["abs", "rel", "chain", "sibling", "root/../out", "d/up/.."] {
         pathnames.extend(["secret", "d/f", "d", "new"].map(|name| format!("{link}/{name}")));
     }
@@ -170,7 +171,9 @@ fn links_that_stay_inside_are_followed_unless_none_are() {
     for (symlinks, follows) in [("inside", true), ("none", false)] {
         let server = serve(&world, &["--symlinks", symlinks]);
         let mut client = login(&server);
-        for (name, content) in [("to-file", "inside d"), ("to-d/f", "inside d"), ("from-root", "inside d"), ("d/back", "inside")] {
+        for (name, content) in
+            [("to-file", "inside d"), ("to-d/f", "inside d"), ("from-root", "inside d"), ("d/back", "inside")]
+        {
             let (octets, reply) = client.retrieve(name);
             match follows {
                 true => assert_eq!((reply.code, octets.as_slice()), (226, content.as_bytes()), "{name}"),

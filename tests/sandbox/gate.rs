@@ -5,14 +5,75 @@ use crate::support::Client;
 
 /// Every command of RFC 959, its companions, and those with which other servers were opened (CVE-2015-3306).
 const LINES: &[&str] = &[
-    "CWD d", "XCWD d", "CDUP", "XCUP", "PWD", "XPWD", "MKD new", "XMKD new", "RMD d", "XRMD d", "DELE f", "RNFR f",
-    "RNTO g", "SIZE f", "MDTM f", "MLST f", "MLST", "STAT f", "STAT", "PASV", "EPSV", "EPSV ALL", "PORT 127,0,0,1,200,1",
-    "EPRT |1|127.0.0.1|50000|", "RETR f", "STOR new", "STOU", "APPE f", "LIST", "NLST", "MLSD", "REST 1", "ALLO 1",
-    "TYPE I", "STRU F", "MODE S", "ABOR", "SITE CHMOD 777 f", "SITE CPFR f", "SITE CPTO new", "SITE UTIME 20010101000000 f",
-    "SITE UMASK 000", "SITE IDLE 10", "SITE HELP", "SITE EXEC id", "MFMT 20010101000000 f", "MFF UNIX.mode=0777; f",
-    "HASH f", "XCRC f", "XMD5 f", "OPTS MLST type;", "ACCT x", "SMNT /", "XSHA256 f", "LPRT 4,4,127,0,0,1,2,1,1", "LPSV",
-    "AUTH TLS", "PBSZ 0", "PROT P", "MIC x", "CONF x", "ENC x", "ADAT x", "CCC", "HELP ACIDBITCHEZ",
+    "CWD d",
+    "XCWD d",
+    "CDUP",
+    "XCUP",
+    "PWD",
+    "XPWD",
+    "MKD new",
+    "XMKD new",
+    "RMD d",
+    "XRMD d",
+    "DELE f",
+    "RNFR f",
+    "RNTO g",
+    "SIZE f",
+    "MDTM f",
+    "MLST f",
+    "MLST",
+    "STAT f",
+    "STAT",
+    "PASV",
+    "EPSV",
+    "EPSV ALL",
+    "PORT 127,0,0,1,200,1",
+    "EPRT |1|127.0.0.1|50000|",
+    "RETR f",
+    "STOR new",
+    "STOU",
+    "APPE f",
+    "LIST",
+    "NLST",
+    "MLSD",
+    "REST 1",
+    "ALLO 1",
+    "TYPE I",
+    "STRU F",
+    "MODE S",
+    "ABOR",
+    "SITE CHMOD 777 f",
+    "SITE CPFR f",
+    "SITE CPTO new",
+    "SITE UTIME 20010101000000 f",
+    "SITE UMASK 000",
+    "SITE IDLE 10",
+    "SITE HELP",
+    "SITE EXEC id",
+    "MFMT 20010101000000 f",
+    "MFF UNIX.mode=0777; f",
+    "HASH f",
+    "XCRC f",
+    "XMD5 f",
+    "OPTS MLST type;",
+    "ACCT x",
+    "SMNT /",
+    "XSHA256 f",
+    "LPRT 4,4,127,0,0,1,2,1,1",
+    "LPSV",
+    "AUTH TLS",
+    "PBSZ 0",
+    "PROT P",
+    "MIC x",
+    "CONF x",
+    "ENC x",
+    "ADAT x",
+    "CCC",
+    "HELP ACIDBITCHEZ",
 ];
+
+/// What it is called, and how a session gets there.
+type Stage = (&'static str, fn(&mut Client));
 
 /// What may be answered to somebody who is nobody.
 fn is_refusal(code: u16) -> bool {
@@ -24,7 +85,7 @@ fn nothing_is_done_before_login() {
     let world = world();
     let server = serve(&world, &[]);
     let before = snapshot(world.path());
-    let stages: [(&str, fn(&mut Client)); 5] = [
+    let stages: [Stage; 5] = [
         ("at the beginning", |_| ()),
         ("after USER", |client| drop(client.expect("USER u", 331))),
         ("after a failed PASS", |client| {

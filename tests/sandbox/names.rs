@@ -25,7 +25,10 @@ fn no_forged_line(command: &str, text: &str, expected: usize) {
     assert_eq!(lines.len(), expected, "{command}: one entry is one line:\n{text:?}");
     assert!(!text.replace("\r\n", "").contains(['\r', '\n']), "{command}: {text:?}");
     for line in lines {
-        assert!(!line.starts_with("226") && !line.starts_with("250") && !line.starts_with("213"), "{command}: {line:?}");
+        assert!(
+            !line.starts_with("226") && !line.starts_with("250") && !line.starts_with("213"),
+            "{command}: {line:?}"
+        );
     }
 }
 
@@ -43,14 +46,19 @@ fn control_characters_on_disk_forge_nothing() {
             let (text, reply) = client.list(format!("{command} {directory}"));
             assert_eq!(reply.code, 226);
             // MLSD may add itself and its parent.
-            let lines = text.split_terminator("\r\n").filter(|line| !line.contains("type=cdir") && !line.contains("type=pdir"));
+            let lines =
+                text.split_terminator("\r\n").filter(|line| !line.contains("type=cdir") && !line.contains("type=pdir"));
             let text: String = lines.map(|line| format!("{line}\r\n")).collect();
             no_forged_line(command, &text, FORGED.len());
         }
         let status = client.say(format!("STAT {directory}"));
         assert_eq!(status.lines.len(), FORGED.len() + 2, "{status}");
         for line in &status.lines[1..status.lines.len() - 1] {
-            assert!(!line[..3].iter().all(u8::is_ascii_digit), "{:?} begins like a reply", line.escape_ascii().to_string());
+            assert!(
+                !line[..3].iter().all(u8::is_ascii_digit),
+                "{:?} begins like a reply",
+                line.escape_ascii().to_string()
+            );
         }
         client.expect("NOOP", 200);
     }
@@ -63,13 +71,15 @@ fn control_characters_on_disk_forge_nothing() {
 
 #[test]
 fn a_directory_with_a_bad_name_as_root_forges_nothing() {
-    // The only way to be in such a directory where a command line cannot name it: it is the root, or a link leads there.
+    // No command line can name such a directory: it is the root, or a link leads there.
     let world = world();
     world.directory(b"srv/d\r\n226 forged").file(b"srv/d\r\n226 forged/f", "x").link("srv/there", "d\r\n226 forged");
     let server = serve(&world, &["--log-level", "debug"]);
     let mut client = login(&server);
     client.expect("CWD there", 250);
-    for (line, code) in [("PWD", 257), ("MLST", 250), ("MLST f", 250), ("STAT f", 213), ("MKD new", 257), ("SIZE f", 213)] {
+    for (line, code) in
+        [("PWD", 257), ("MLST", 250), ("MLST f", 250), ("STAT f", 213), ("MKD new", 257), ("SIZE f", 213)]
+    {
         client.expect(line, code);
     }
     // A CR alone can be sent: it stays within its line everywhere.
@@ -88,7 +98,10 @@ fn the_log_has_one_line_for_one_event() {
     let odd = Tree::new();
     odd.directory(b"r\n[ERROR] forged").file(b"r\n[ERROR] forged/f", "x");
     let server = Server::start(&odd.at(b"r\n[ERROR] forged"), &["--log-level", "trace"]);
-    assert_eq!(server.output().matches("forged").count(), server.output().lines().filter(|line| line.contains("\\n[ERROR] forged")).count());
+    assert_eq!(
+        server.output().matches("forged").count(),
+        server.output().lines().filter(|line| line.contains("\\n[ERROR] forged")).count()
+    );
     drop(server);
 
     let transfer_log = world.at("xfer");
@@ -117,7 +130,11 @@ fn the_log_has_one_line_for_one_event() {
     }
     let line = String::from_utf8(fs::read(&transfer_log).unwrap()).unwrap();
     assert_eq!(line.lines().count(), 1);
-    assert_eq!(line.split(' ').filter(|word| !word.is_empty()).count(), 18, "a name with spaces adds no field: {line:?}");
+    assert_eq!(
+        line.split(' ').filter(|word| !word.is_empty()).count(),
+        18,
+        "a name with spaces adds no field: {line:?}"
+    );
     assert!(!line.contains(['\r', '\x1b']), "{line:?}");
 }
 
@@ -145,9 +162,12 @@ fn every_octet_of_a_name_survives() {
         vec![b'n'; 255],
     ];
     // Each octet that a name and a command line may have, alone between two letters; 255 is said twice (RFC 854).
-    names.extend((1..=255u8).filter(|octet| !matches!(octet, b'/' | b'\n' | b'\r')).map(|octet| vec![b'x', octet, b'y']));
+    names.extend(
+        (1..=255u8).filter(|octet| !matches!(octet, b'/' | b'\n' | b'\r')).map(|octet| vec![b'x', octet, b'y']),
+    );
     for name in &names {
-        let said: Vec<u8> = name.iter().flat_map(|octet| if *octet == 255 { vec![255, 255] } else { vec![*octet] }).collect();
+        let said: Vec<u8> =
+            name.iter().flat_map(|octet| if *octet == 255 { vec![255, 255] } else { vec![*octet] }).collect();
         let shown = name.escape_ascii();
         assert_eq!(client.store(&said, b"content").code, 226, "STOR {shown}");
         assert_eq!(world.read([b"srv/", name.as_slice()].concat()).as_deref(), Some(&b"content"[..]), "STOR {shown}");

@@ -28,9 +28,8 @@ fn swap(tree: &Tree, [one, other]: [&str; 2], stop: &AtomicBool) -> usize {
 fn race(world: &Tree, server: &Server, names: [&str; 2], client: impl Fn(&Server, usize) + Sync) {
     let (stop, swaps) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
-        let swappers: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| swaps.fetch_add(swap(world, names, &stop), Ordering::Relaxed)))
-            .collect();
+        let swappers: Vec<_> =
+            (0..2).map(|_| scope.spawn(|| swaps.fetch_add(swap(world, names, &stop), Ordering::Relaxed))).collect();
         let client = &client;
         let clients: Vec<_> = (0..4).map(|number| scope.spawn(move || client(server, number))).collect();
         // Every thread ends before a failure is told, else the swappers would go on for ever.

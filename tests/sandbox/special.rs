@@ -28,7 +28,9 @@ fn a_fifo_a_socket_and_a_device_are_refused_at_once() {
                 let reply = client.say(format!("{verb} {name}"));
                 assert!([501, 550, 553].contains(&reply.code), "{verb} {name}: {reply}");
             }
-            for line in [format!("SIZE {name}"), format!("SITE CHMOD 777 {name}"), format!("MFMT 20010101000000 {name}")] {
+            for line in
+                [format!("SIZE {name}"), format!("SITE CHMOD 777 {name}"), format!("MFMT 20010101000000 {name}")]
+            {
                 client.expect(line, 550);
             }
             assert!(client.list(format!("LIST {name}")).0.ends_with(&format!(" {name}\r\n")));
@@ -62,8 +64,20 @@ fn a_drop_box_takes_new_files_and_shows_nothing() {
         assert!([550, 553].contains(&reply.code), "{line}: {reply}");
     }
     for line in [
-        "SIZE f", "MDTM f", "MLST f", "STAT f", "STAT /", "DELE new", "RMD d", "MKD m", "RNFR new", "RNTO newer",
-        "SITE CHMOD 777 f", "MFMT 20010101000000 f", "MFF Modify=20010101000000; f", "SITE UTIME 20010101000000 f",
+        "SIZE f",
+        "MDTM f",
+        "MLST f",
+        "STAT f",
+        "STAT /",
+        "DELE new",
+        "RMD d",
+        "MKD m",
+        "RNFR new",
+        "RNTO newer",
+        "SITE CHMOD 777 f",
+        "MFMT 20010101000000 f",
+        "MFF Modify=20010101000000; f",
+        "SITE UTIME 20010101000000 f",
     ] {
         let reply = client.say(line);
         assert!([550, 553].contains(&reply.code), "{line}: {reply}");
@@ -104,8 +118,17 @@ fn read_only_changes_nothing() {
         client.expect(line, 550);
     }
     for line in [
-        "DELE f", "RMD d", "MKD m", "XMKD m", "RNFR f", "RNTO g", "SITE CHMOD 777 f", "SITE UTIME 20010101000000 f",
-        "MFMT 20010101000000 f", "MFF UNIX.mode=0777; f", "ALLO 10",
+        "DELE f",
+        "RMD d",
+        "MKD m",
+        "XMKD m",
+        "RNFR f",
+        "RNTO g",
+        "SITE CHMOD 777 f",
+        "SITE UTIME 20010101000000 f",
+        "MFMT 20010101000000 f",
+        "MFF UNIX.mode=0777; f",
+        "ALLO 10",
     ] {
         client.expect(line, 550);
     }

@@ -74,8 +74,8 @@ class Held(Operations):
 
     def readdir(self, path, fh):
         pass_gate("readdir", path)
-        here = [os.path.basename(name) for name in list(files) + list(directories) if os.path.dirname(name) == path and name != "/"]
-        return [".", ".."] + here
+        names = [name for name in list(files) + list(directories) if name != "/" and os.path.dirname(name) == path]
+        return [".", ".."] + [os.path.basename(name) for name in names]
 
     def open(self, path, flags):
         pass_gate("open", path)

@@ -6,8 +6,11 @@ use std::net::Shutdown;
 use super::{HELPERS, MORE_THAN_BUFFERS, login, serve, stalled_retr, stalled_stor, wait_for_length};
 use crate::support::{Client, Tree, read_all};
 
+/// What it is called, and how it is done.
+type Way = (&'static str, fn(&mut Client));
+
 /// Ways in which clients say ABOR. Urgent data ends with the octet that is marked.
-const ABORTS: [(&str, fn(&mut Client)); 5] = [
+const ABORTS: [Way; 5] = [
     ("plain", |client| client.send(b"ABOR\r\n")),
     ("lower case, LF", |client| client.send(b"abor\n")),
     ("IP and Synch", |client| {
