@@ -131,3 +131,7 @@ pub const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 /// How long a passive listener is kept for the next data connection of the same session: a client that fetches many
 /// files comes back within milliseconds.
 pub const LISTENER_KEPT: Duration = Duration::from_millis(500);
+/// A helper that has been at one errand for so long is held by a disk; another one may work in its place.
+pub const HELPER_STUCK_AFTER: Duration = Duration::from_secs(1);
+/// How many helpers may be replaced so, beside those of `--helpers`.
+pub const HELPERS_STUCK_MAX: usize = 16;

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 use mio::Waker;
 
@@ -17,7 +18,10 @@ use super::certificate;
 use crate::account::{Account, Credentials};
 use crate::auth::{self, Accounts, Users};
 use crate::fs::{self, Disks, Patience, Root};
-use crate::limits::{ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, TRANSFER_OCTETS_PER_ERRAND};
+use crate::limits::{
+    ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, HELPER_STUCK_AFTER, HELPERS_STUCK_MAX,
+    TRANSFER_OCTETS_PER_ERRAND,
+};
 use crate::net::Stream;
 use crate::net::tls::Stamp;
 use crate::options::TlsOptions;
@@ -142,11 +146,24 @@ struct Queue {
     helpers: usize,
     idle: usize,
     hashing: usize,
+    /// Since when each helper that is at work has been.
+    busy: Vec<Instant>,
 }
 
 impl Queue {
     fn len(&self) -> usize {
         self.waiting.len() + self.hashes.len()
+    }
+
+    /// How many helpers a disk seems to hold, for nothing else takes so long.
+    fn stuck(&self, now: Instant) -> usize {
+        self.busy.iter().filter(|since| **since + HELPER_STUCK_AFTER <= now).count()
+    }
+
+    /// Whether a further helper would be of use: all are at work, and those that are stuck do not count.
+    fn is_short(&self, most: usize, now: Instant) -> bool {
+        let stuck = self.stuck(now).min(HELPERS_STUCK_MAX);
+        self.idle < self.len() && self.helpers < most + stuck
     }
 
     /// The next errand; at most `hashing_max` are hashes at the same time.
@@ -169,6 +186,8 @@ struct Shared {
     work: Condvar,
     done: Mutex<Vec<(Key, Return)>>,
     waker: Waker,
+    /// `--helpers`.
+    most: usize,
     /// Half of the helpers may hash, and at least one.
     hashing_max: usize,
 }
@@ -190,8 +209,6 @@ impl Shared {
 #[derive(Debug)]
 pub struct Helpers {
     shared: Arc<Shared>,
-    /// `--helpers`.
-    most: usize,
     /// For errands that are run in place.
     scratch: Scratch,
 }
@@ -201,8 +218,8 @@ impl Helpers {
     pub fn new(most: usize, waker: Waker) -> Helpers {
         let hashing_max = (most / 2).max(1);
         let shared =
-            Shared { queue: Mutex::default(), work: Condvar::new(), done: Mutex::default(), waker, hashing_max };
-        Helpers { shared: Arc::new(shared), most, scratch: Scratch::default() }
+            Shared { queue: Mutex::default(), work: Condvar::new(), done: Mutex::default(), waker, most, hashing_max };
+        Helpers { shared: Arc::new(shared), scratch: Scratch::default() }
     }
 
     /// Lends `errand` for the session `key`.
@@ -214,22 +231,38 @@ impl Helpers {
         if queue.len() >= ERRANDS_WAITING_MAX && !matches!(errand, Errand::Discard(_)) {
             return Err(errand);
         }
-        if queue.idle <= queue.len() && queue.helpers < self.most && self.start() {
-            queue.helpers += 1;
-        }
-        if queue.helpers == 0 {
-            drop(queue);
-            let returned = run(errand, &mut self.scratch);
-            self.shared.bring_back(key, returned);
-            return Ok(());
-        }
         match errand.is_hash() {
             true => queue.hashes.push_back((key, errand)),
             false => queue.waiting.push_back((key, errand)),
         }
+        if queue.is_short(self.shared.most, Instant::now()) && self.start() {
+            queue.helpers += 1;
+        }
+        if queue.helpers == 0 {
+            while let Some((key, errand)) = queue.next(usize::MAX) {
+                drop(queue);
+                let returned = run(errand, &mut self.scratch);
+                self.shared.bring_back(key, returned);
+                queue = self.shared.queue();
+            }
+            queue.hashing = 0;
+            return Ok(());
+        }
         drop(queue);
         self.shared.work.notify_one();
         Ok(())
+    }
+
+    /// Starts a helper in place of one that is stuck, if errands wait; says when to look again.
+    pub fn relieve(&mut self, now: Instant) -> Option<Instant> {
+        let mut queue = self.shared.queue();
+        if queue.len() == 0 {
+            return None;
+        }
+        while queue.is_short(self.shared.most, now) && self.start() {
+            queue.helpers += 1;
+        }
+        Some(now + HELPER_STUCK_AFTER)
     }
 
     fn start(&self) -> bool {
@@ -262,12 +295,22 @@ fn help(shared: &Shared) {
     let mut queue = shared.queue();
     loop {
         if let Some((key, errand)) = queue.next(shared.hashing_max) {
-            let hash = errand.is_hash();
+            let (hash, since) = (errand.is_hash(), Instant::now());
+            queue.busy.push(since);
             drop(queue);
             let returned = run(errand, &mut scratch);
             shared.bring_back(key, returned);
             queue = shared.queue();
             queue.hashing -= usize::from(hash);
+            if let Some(at) = queue.busy.iter().position(|other| *other == since) {
+                queue.busy.swap_remove(at);
+            }
+            if queue.helpers > shared.most + queue.stuck(Instant::now()) {
+                // It was stuck, and another one works in its place.
+                queue.helpers -= 1;
+                shared.work.notify_one();
+                return;
+            }
             continue;
         }
         queue.idle += 1;

@@ -93,7 +93,7 @@ struct Server {
 impl Server {
     fn serve(&mut self) -> io::Result<()> {
         loop {
-            let next = self.next_look();
+            let next = [self.next_look(), self.context.helpers.relieve(self.context.now)].into_iter().flatten().min();
             let rang = &mut self.rang;
             self.reactor.wait(next, |number| rang.push(number))?;
             self.context.now = self.reactor.now();

@@ -79,12 +79,14 @@ fn ccc(session: &mut Interpreter, _argument: &[u8]) -> Answer {
 }
 
 /// TLS needs no security data beside its handshake.
-fn adat(_session: &mut Interpreter, _argument: &[u8]) -> Answer {
+fn adat(session: &mut Interpreter, _argument: &[u8]) -> Answer {
+    need_tls(session)?;
     Err(Refusal::Sequence("AUTH TLS needs no ADAT."))
 }
 
 /// RFC 2228 section 3: commands in envelopes; under TLS they need none.
-fn wrapped(_session: &mut Interpreter, _argument: &[u8]) -> Answer {
+fn wrapped(session: &mut Interpreter, _argument: &[u8]) -> Answer {
+    need_tls(session)?;
     reply(537, "Commands need no envelope under TLS.")
 }
 
