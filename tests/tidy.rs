@@ -35,6 +35,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("subtle",          &["auth"]),
     ("zeroize",         &["account", "auth", "net", "options"]),
     ("rcgen",           &["net"]),
+    ("rustls",          &["net"]),
+    ("ring",            &["net"]),
+    ("nix",             &["net"]),
 ];
 
 /// What a module must not name, beside what the floors and crates say.

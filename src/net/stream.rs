@@ -1,10 +1,11 @@
 //! One connection: octets in, octets out, and the kernel's ways around copying them.
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::tls::{Connection, HandshakeError};
+use super::tls::{self, Connection, HandshakeError, Kernel};
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -24,6 +25,8 @@ enum Registered {
 enum Layer {
     Plain,
     Tls(Connection),
+    /// The kernel encrypts what is written; what comes is not read any more, but for its end.
+    Kernel,
 }
 
 /// A TCP connection that never waits, plain or under TLS.
@@ -70,13 +73,32 @@ impl Stream {
     pub fn tls(&self) -> Option<&Connection> {
         match &self.layer {
             Layer::Tls(tls) => Some(tls),
-            Layer::Plain => None,
+            Layer::Plain | Layer::Kernel => None,
         }
     }
 
-    /// Whether what is written to the socket is what the peer reads: then the kernel can move files itself.
+    /// Lets the kernel encrypt what is written from here on, if it can.
+    ///
+    /// # Errors
+    /// It could, and did not; the stream is of no further use.
+    pub fn hand_over(&mut self, kernel: &Kernel) -> io::Result<()> {
+        if !self.tls().is_some_and(|tls| tls.suits(kernel)) {
+            return Ok(());
+        }
+        match mem::replace(&mut self.layer, Layer::Kernel) {
+            Layer::Tls(tls) => tls.hand_over(&self.socket),
+            Layer::Plain | Layer::Kernel => Ok(()),
+        }
+    }
+
+    /// Whether octets go over the network as they are.
     pub fn is_plain(&self) -> bool {
         matches!(self.layer, Layer::Plain)
+    }
+
+    /// Whether the kernel can send files by itself.
+    pub fn sends_files(&self) -> bool {
+        matches!(self.layer, Layer::Plain | Layer::Kernel)
     }
 
     /// Registers it, once, for both directions and for urgent data.
@@ -114,7 +136,7 @@ impl Stream {
     /// Under TLS, `UnexpectedEof` where the end was not announced: what came may not be all.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.layer {
-            Layer::Plain => retry(|| self.socket.read(buffer)),
+            Layer::Plain | Layer::Kernel => retry(|| self.socket.read(buffer)),
             Layer::Tls(tls) => retry(|| tls.read(&mut self.socket, buffer)),
         }
     }
@@ -122,7 +144,7 @@ impl Stream {
     /// Writes what fits. Under TLS some of it may wait to be sent: [`Stream::flush`].
     pub fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match &mut self.layer {
-            Layer::Plain => retry(|| self.socket.write(octets)),
+            Layer::Plain | Layer::Kernel => retry(|| self.socket.write(octets)),
             Layer::Tls(tls) => retry(|| tls.write(&mut self.socket, octets)),
         }
     }
@@ -130,7 +152,7 @@ impl Stream {
     /// Sends what waits to be sent.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.layer {
-            Layer::Plain => Ok(()),
+            Layer::Plain | Layer::Kernel => Ok(()),
             Layer::Tls(tls) => tls.flush(&mut self.socket),
         }
     }
@@ -140,8 +162,10 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` while that is not sent.
     pub fn end_output(&mut self) -> io::Result<()> {
-        if let Layer::Tls(tls) = &mut self.layer {
-            tls.close(&mut self.socket)?;
+        match &mut self.layer {
+            Layer::Plain => {}
+            Layer::Tls(tls) => tls.close(&mut self.socket)?,
+            Layer::Kernel => tls::close_by_kernel(&self.socket)?,
         }
         self.socket.shutdown(std::net::Shutdown::Write)
     }

@@ -1,11 +1,12 @@
 //! The certificate in use: read again on SIGHUP and when its files change, and watched for its end. New handshakes get
 //! the new one; sessions go on.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::errand::Errand;
 use crate::limits::{CERTIFICATE_LOOK_EVERY, EXPIRY_TOLD_EVERY};
-use crate::net::tls::{Authority, CertificateError, Identity, Stamp, client_verifier, expires_soon};
+use crate::net::tls::{Authority, CertificateError, Identity, Kernel, Stamp, client_verifier, expires_soon};
 use crate::options::TlsOptions;
 
 /// What came of looking at the files.
@@ -21,6 +22,7 @@ pub struct Look {
 #[derive(Debug)]
 pub struct Certificate {
     options: TlsOptions,
+    kernel: Arc<Kernel>,
     seen: Stamp,
     not_after: i64,
     /// When the files are looked at; nothing while they are.
@@ -36,9 +38,15 @@ impl Certificate {
     /// The file of `--tls-client-ca` cannot be used.
     pub fn new(options: &TlsOptions, now: Instant) -> Result<(Certificate, Authority), CertificateError> {
         let seen = stamp(options);
-        let authority = authority(options, &options.identity)?;
+        let kernel = Arc::new(Kernel::probe());
+        match kernel.is_empty() {
+            true => log::info!("this kernel has no TLS: downloads are encrypted by ferryd itself"),
+            false => log::info!("downloads under TLS are encrypted by the kernel"),
+        }
+        let authority = authority(options, &options.identity, &kernel)?;
         let not_after = options.identity.not_after;
-        let mut certificate = Certificate { options: options.clone(), seen, not_after, next: Some(now), told: now };
+        let mut certificate =
+            Certificate { options: options.clone(), kernel, seen, not_after, next: Some(now), told: now };
         certificate.tell(now);
         certificate.next = Some(now + CERTIFICATE_LOOK_EVERY);
         Ok((certificate, authority))
@@ -56,7 +64,7 @@ impl Certificate {
         }
         self.next = None;
         let seen = now.map(|_| self.seen.clone());
-        Some(Errand::Certificate(Box::new(self.options.clone()), seen))
+        Some(Errand::Certificate(Box::new(self.options.clone()), self.kernel.clone(), seen))
     }
 
     /// What was found; a new authority, where there is one. What cannot be used leaves the old one in use.
@@ -92,12 +100,13 @@ impl Certificate {
 }
 
 /// Looks at the files; reads them if they are not as they were `seen`. Waits for the disk.
-pub fn look(options: &TlsOptions, seen: Option<&Stamp>) -> Look {
+pub fn look(options: &TlsOptions, kernel: &Arc<Kernel>, seen: Option<&Stamp>) -> Look {
     let stamp = stamp(options);
     if seen == Some(&stamp) {
         return Look { stamp, loaded: None };
     }
-    let loaded = options.source.load().and_then(|identity| Ok((authority(options, &identity)?, identity.not_after)));
+    let loaded =
+        options.source.load().and_then(|identity| Ok((authority(options, &identity, kernel)?, identity.not_after)));
     Look { stamp, loaded: Some(loaded) }
 }
 
@@ -108,8 +117,8 @@ fn stamp(options: &TlsOptions) -> Stamp {
     Stamp::of(&files)
 }
 
-fn authority(options: &TlsOptions, identity: &Identity) -> Result<Authority, CertificateError> {
+fn authority(options: &TlsOptions, identity: &Identity, kernel: &Arc<Kernel>) -> Result<Authority, CertificateError> {
     let clients =
         options.client_ca.as_deref().map(|ca| client_verifier(ca, options.client_login.presence())).transpose()?;
-    Ok(Authority::new(identity.key.clone(), clients, options.reuse))
+    Ok(Authority::new(identity.key.clone(), clients, options.reuse, kernel.clone()))
 }

@@ -23,7 +23,7 @@ use crate::limits::{
     TRANSFER_OCTETS_PER_ERRAND,
 };
 use crate::net::Stream;
-use crate::net::tls::Stamp;
+use crate::net::tls::{Kernel, Stamp};
 use crate::options::TlsOptions;
 use crate::protocol::Deferred;
 use crate::reactor::Key;
@@ -43,7 +43,7 @@ pub enum Errand {
     /// The users, read again.
     Reload(Accounts),
     /// The certificate, read again if it is not as it was seen.
-    Certificate(Box<TlsOptions>, Option<Stamp>),
+    Certificate(Box<TlsOptions>, Arc<Kernel>, Option<Stamp>),
     /// What came back for a session that has left: closing its files may wait.
     Discard(Box<Return>),
 }
@@ -82,7 +82,9 @@ impl Errand {
                 Return::Step(stream, transfer, progress)
             }
             Errand::Resolve(host) => Return::Resolved(resolve(&host)),
-            Errand::Certificate(options, seen) => Return::Certificate(certificate::look(&options, seen.as_ref())),
+            Errand::Certificate(options, kernel, seen) => {
+                Return::Certificate(certificate::look(&options, &kernel, seen.as_ref()))
+            }
             Errand::Reload(accounts) => Return::Reloaded(accounts.load()),
             Errand::Discard(gone) => {
                 drop(gone);

@@ -46,7 +46,7 @@ impl Send {
         patience: Patience,
         octets: &mut u64,
     ) -> Result<Step, Stop> {
-        if matches!(self.way, Way::Kernel) && !stream.is_plain() {
+        if matches!(self.way, Way::Kernel) && !stream.sends_files() {
             self.way = Way::Copy;
         }
         let mut left = budget;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use super::Reuse;
+use super::kernel::{self, Kernel, Suite};
 use super::tickets::Tickets;
 use crate::limits::TLS_OCTETS_AHEAD;
 
@@ -94,6 +96,26 @@ impl Connection {
         let version = self.tls.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
         let suite = self.tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("no suite");
         format!("{version} {suite}")
+    }
+
+    /// Whether the kernel could encrypt what this connection sends.
+    pub fn suits(&self, kernel: &Kernel) -> bool {
+        let suite = self.tls.negotiated_cipher_suite().and_then(|suite| Suite::named(suite.suite().as_str()?));
+        match (self.tls.protocol_version(), suite) {
+            (Some(version), Some(suite)) => !self.tls.wants_write() && kernel.knows(version, suite),
+            _ => false,
+        }
+    }
+
+    /// Hands what is sent from here on over to the kernel; what is received can no longer be read.
+    ///
+    /// # Errors
+    /// The kernel does not do what it did at the start; the connection is of no further use.
+    pub fn hand_over(self, socket: &impl AsFd) -> io::Result<()> {
+        let version = self.tls.protocol_version().ok_or(io::ErrorKind::NotConnected)?;
+        kernel::prepare(socket)?;
+        let (sequence, secrets) = self.tls.dangerous_extract_secrets().map_err(io::Error::other)?.tx;
+        kernel::hand_over(socket, version, sequence, &secrets)
     }
 
     /// Whether records wait to be sent.

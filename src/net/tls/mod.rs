@@ -6,6 +6,7 @@
 
 mod certificate;
 mod connection;
+mod kernel;
 mod tickets;
 
 use std::fmt;
@@ -22,6 +23,8 @@ pub use certificate::{
     CertificateError, CertificateSource, Identity, Presence, Problem, Stamp, client_verifier, common_name, expires_soon,
 };
 pub use connection::{Connection, HandshakeError};
+pub use kernel::Kernel;
+pub use kernel::close as close_by_kernel;
 use tickets::Tickets;
 
 /// Tickets that a control connection gives: clients that use each only once (curl) live on them for a while, and
@@ -50,6 +53,7 @@ pub enum Flow {
 pub struct Authority {
     config: ServerConfig,
     reuse: Reuse,
+    kernel: Arc<Kernel>,
 }
 
 impl fmt::Debug for Authority {
@@ -60,7 +64,13 @@ impl fmt::Debug for Authority {
 
 impl Authority {
     /// With a certificate chain and its key, and perhaps with whoever signs client certificates.
-    pub fn new(key: Arc<CertifiedKey>, clients: Option<Arc<dyn ClientCertVerifier>>, reuse: Reuse) -> Authority {
+    /// What the kernel can encrypt, it does.
+    pub fn new(
+        key: Arc<CertifiedKey>,
+        clients: Option<Arc<dyn ClientCertVerifier>>,
+        reuse: Reuse,
+        kernel: Arc<Kernel>,
+    ) -> Authority {
         let provider = Arc::new(ring::default_provider());
         let versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
         // ring has suites for both versions, so this cannot fail; if it did, TLS 1.3 alone would be no worse.
@@ -73,14 +83,21 @@ impl Authority {
         let mut config =
             builder.with_client_cert_verifier(clients).with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
         config.max_early_data_size = 0;
-        Authority { config, reuse }
+        config.enable_secret_extraction = !kernel.is_empty();
+        Authority { config, reuse, kernel }
     }
 
     /// A session for a new control connection. Nothing where the kernel has no random octets.
     pub fn session(&self) -> Option<Session> {
         let tickets = Arc::new(Tickets::new()?);
         let accepted_full = AtomicBool::new(false);
-        Some(Session { config: self.config.clone(), reuse: self.reuse, tickets, accepted_full })
+        Some(Session {
+            config: self.config.clone(),
+            reuse: self.reuse,
+            tickets,
+            kernel: self.kernel.clone(),
+            accepted_full,
+        })
     }
 }
 
@@ -89,6 +106,7 @@ pub struct Session {
     config: ServerConfig,
     reuse: Reuse,
     tickets: Arc<Tickets>,
+    kernel: Arc<Kernel>,
     /// Whether a data connection was accepted without.
     accepted_full: AtomicBool,
 }
@@ -124,6 +142,11 @@ impl Session {
     /// not.
     pub fn is_first_full(&self, resumed: Option<bool>) -> bool {
         self.reuse == Reuse::Prefer && resumed == Some(false) && !self.accepted_full.swap(true, Ordering::Relaxed)
+    }
+
+    /// What the kernel can encrypt.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
     }
 
     fn configure(&self, protocol: &[u8], others: &[&[u8]], tickets: usize) -> Arc<ServerConfig> {

@@ -273,6 +273,12 @@ impl Data {
                         "{client}: data connections do not resume the TLS session (--tls-reuse require refuses)"
                     );
                 }
+                if let Some(tls) = order.tls.as_ref().filter(|_| order.suits_kernel())
+                    && let Err(error) = stream.hand_over(tls.kernel())
+                {
+                    log::error!("{}: kernel TLS: {error}", turn.peer.ip());
+                    return Stepped::Ended(Ended::before(Failure::Handshake));
+                }
                 *turn.ready = Readiness::ALL;
                 *self = Data::Running { stream, running: Running::new(order.job, context.now) };
                 Stepped::Moved

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::fs::VirtualPath;
 use crate::job::{Failure, Job, Report, Representation};
+use crate::limits::{KERNEL_TLS_OCTETS_MAX, KERNEL_TLS_OCTETS_MIN};
 use crate::log::Direction;
 use crate::net::tls::{Flow, Session as TlsSession};
 use crate::net::{self};
@@ -27,6 +28,18 @@ impl Order {
         match self.job {
             Job::Receive(_) => Flow::Upload,
             Job::Send { .. } | Job::List { .. } => Flow::Download,
+        }
+    }
+
+    /// Whether the kernel should encrypt: a file that goes as it is, not so small that handing the keys over costs more
+    /// than encrypting it, and not so large that one key would be used too often.
+    pub fn suits_kernel(&self) -> bool {
+        match &self.job {
+            Job::Send { source, offset, representation: Representation::Image, .. } => {
+                let octets = source.facts().size.saturating_sub(*offset);
+                (KERNEL_TLS_OCTETS_MIN..=KERNEL_TLS_OCTETS_MAX).contains(&octets)
+            }
+            _ => false,
         }
     }
 }
