@@ -135,7 +135,7 @@ pub const LISTENER_KEPT: Duration = Duration::from_millis(500);
 pub const HELPER_STUCK_AFTER: Duration = Duration::from_secs(1);
 /// How many helpers may be replaced so, beside those of `--helpers`.
 pub const HELPERS_STUCK_MAX: usize = 16;
-/// Files from this size on are encrypted by the kernel, where it can; for smaller ones handing over the keys costs more.
+/// Files from this size on are encrypted by the kernel, where it can; for smaller ones handing over keys costs more.
 pub const KERNEL_TLS_OCTETS_MIN: u64 = 64 * 1024;
 /// Files up to this size: a larger one would bring one AES-GCM key near the records that it is good for (RFC 8446
 /// section 5.5: 2^24.5 of them).
