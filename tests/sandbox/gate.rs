@@ -77,7 +77,8 @@ type Stage = (&'static str, fn(&mut Client));
 
 /// What may be answered to somebody who is nobody.
 fn is_refusal(code: u16) -> bool {
-    matches!(code, 500..=504 | 530 | 421)
+    // 533 to 537 are RFC 2228's, whose commands stand before a login.
+    matches!(code, 500..=504 | 530 | 533..=537 | 421)
 }
 
 #[test]
