@@ -143,7 +143,7 @@ impl Listing {
         };
         match root.link_facts(&selection.path) {
             Ok(facts) => listing.open_found(&selection, facts)?,
-            Err(fs::Error::Os(Errno::NOENT)) if selection.pattern == Pattern::Allowed => {
+            Err(fs::Error::Os(Errno::NOENT | Errno::NAMETOOLONG)) if selection.pattern == Pattern::Allowed => {
                 listing.open_pattern(&selection)?
             }
             Err(error) => return Err(error),
