@@ -11,8 +11,8 @@ pub enum PathError {
     TooLong,
 }
 
-/// An absolute pathname; `.` and `..` may stand in it, until the kernel resolves it or [`VirtualPath::normalized`] is
-/// asked.
+/// An absolute pathname without `.` and `..`. They are taken out by their names alone, as CWD and PWD show them: one
+/// pathname then means one thing, whatever symbolic links stand in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualPath(Vec<u8>);
 
@@ -34,7 +34,7 @@ impl VirtualPath {
             return Err(PathError::Nul);
         }
         let joined = if name.starts_with(b"/") { VirtualPath(name.to_vec()) } else { self.child(name) };
-        if joined.0.len() > OCTETS_MAX { Err(PathError::TooLong) } else { Ok(joined) }
+        if joined.0.len() > OCTETS_MAX { Err(PathError::TooLong) } else { Ok(joined.resolved()) }
     }
 
     /// The entry `name` of this directory; `name` comes from the kernel and needs no check.
@@ -48,32 +48,42 @@ impl VirtualPath {
         VirtualPath(octets)
     }
 
-    /// The same without `.`, `..` and needless slashes, as RFC 959's 257 shows it.
-    pub fn normalized(&self) -> VirtualPath {
+    /// The same without `.`, `..` and needless slashes; a slash stays at the end of what can only be a directory.
+    fn resolved(&self) -> VirtualPath {
         let mut kept: Vec<&[u8]> = Vec::new();
+        let mut last: &[u8] = b"";
         for part in self.0.split(|octet| *octet == b'/') {
             match part {
                 b"" | b"." => {}
                 b".." => drop(kept.pop()),
                 _ => kept.push(part),
             }
+            last = part;
         }
         let mut octets = Vec::with_capacity(self.0.len());
-        for part in kept {
+        for part in &kept {
             octets.push(b'/');
             octets.extend_from_slice(part);
         }
-        if octets.is_empty() { VirtualPath::root() } else { VirtualPath(octets) }
+        if octets.is_empty() || matches!(last, b"" | b"." | b"..") {
+            octets.push(b'/');
+        }
+        VirtualPath(octets)
     }
 
-    /// The directory and the last name; nothing where there is no last name that could be made or removed.
+    /// The same without a slash at its end, as RFC 959's 257 shows it.
+    pub fn normalized(&self) -> VirtualPath {
+        match self.0.strip_suffix(b"/") {
+            Some(shorter) if !shorter.is_empty() => VirtualPath(shorter.to_vec()),
+            _ => self.clone(),
+        }
+    }
+
+    /// The directory and the last name; nothing where it is `/`, which has none.
     pub fn split(&self) -> Option<(VirtualPath, &[u8])> {
         let end = self.0.iter().rposition(|octet| *octet != b'/')? + 1;
         let start = self.0[..end].iter().rposition(|octet| *octet == b'/')? + 1;
-        match &self.0[start..end] {
-            b"." | b".." => None,
-            leaf => Some((VirtualPath(self.0[..start].to_vec()), leaf)),
-        }
+        Some((VirtualPath(self.0[..start].to_vec()), &self.0[start..end]))
     }
 
     /// Whether it ends with a slash, and so can only mean a directory.
@@ -108,16 +118,20 @@ mod tests {
     }
 
     #[test]
-    fn names_normalize() {
-        for (text, shown) in [
-            ("a/../b", "/b"),
-            ("../../..", "/"),
-            ("./a/./b//c/", "/a/b/c"),
-            ("a/..", "/"),
-            ("...", "/..."),
-            ("a/.../..b", "/a/.../..b"),
+    fn dots_are_taken_out() {
+        for (text, resolved, shown) in [
+            ("a/../b", "/b", "/b"),
+            ("../../..", "/", "/"),
+            ("./a/./b//c/", "/a/b/c/", "/a/b/c"),
+            ("a/..", "/", "/"),
+            ("a/b/..", "/a/", "/a"),
+            ("a/.", "/a/", "/a"),
+            ("...", "/...", "/..."),
+            ("a/.../..b", "/a/.../..b", "/a/.../..b"),
+            ("//", "/", "/"),
         ] {
-            assert_eq!(path(text).normalized(), path(shown), "{text}");
+            assert_eq!(path(text).as_bytes(), resolved.as_bytes(), "{text}");
+            assert_eq!(path(text).normalized().as_bytes(), shown.as_bytes(), "{text}");
         }
     }
 
@@ -126,7 +140,7 @@ mod tests {
         assert_eq!(path("a/b").split(), Some((path("a/"), &b"b"[..])));
         assert_eq!(path("a/b//").split(), Some((path("a/"), &b"b"[..])));
         assert_eq!(path("a").split(), Some((VirtualPath::root(), &b"a"[..])));
-        for text in ["/", "//", "a/..", "a/.", "..", "."] {
+        for text in ["/", "//", "a/..", "..", "."] {
             assert_eq!(path(text).split(), None, "{text}");
         }
     }

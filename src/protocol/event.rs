@@ -56,7 +56,7 @@ impl Interpreter {
         }
         self.login = Login::In(deferred.logged_in);
         self.conclude(deferred.answer);
-        self.forget_restart(deferred.command);
+        self.forget_restart(deferred.command.verb);
     }
 
     /// The port of [`Action::Listen`], as the client is to be told, or why there is none.

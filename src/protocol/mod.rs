@@ -45,6 +45,8 @@ pub enum Action {
     Abort,
     /// Close the data connection, or what listens for it, if there is one.
     CloseData,
+    /// The user has left, and another may come: close the data connection, and give time for a new login.
+    LogOut,
     /// Say what the data connection does; then [`Interpreter::status`].
     Status,
     /// Send what there is to send, then begin the TLS handshake; then [`Interpreter::secured`].
@@ -220,7 +222,10 @@ impl Interpreter {
         let mut line = Vec::new();
         match self.lines.take(&mut line)? {
             Taken::Text => self.carry_out(line),
-            Taken::TooLong => self.refuse(&Refusal::LineTooLong),
+            Taken::TooLong => {
+                self.forget_restart("");
+                self.refuse(&Refusal::LineTooLong);
+            }
         }
         self.next.take()
     }
@@ -261,7 +266,10 @@ impl Interpreter {
         if first && is_http(verb) {
             return self.close();
         }
-        let Some(command) = table::find(verb) else { return self.refuse(&Refusal::Unknown) };
+        let Some(command) = table::find(verb) else {
+            self.forget_restart("");
+            return self.refuse(&Refusal::Unknown);
+        };
         match command.run {
             Run::Open(run) => {
                 let answer = run(self, argument);
@@ -269,7 +277,7 @@ impl Interpreter {
             }
             _ => self.carry_out_logged_in(command, argument.to_vec()),
         }
-        self.forget_restart(command);
+        self.forget_restart(command.verb);
     }
 
     fn carry_out_logged_in(&mut self, command: &'static Command, argument: Vec<u8>) {
@@ -292,14 +300,13 @@ impl Interpreter {
         }
     }
 
-    /// RFC 3659 section 5.3: REST holds for the command that follows it immediately.
-    fn forget_restart(&mut self, command: &Command) {
-        if let (Login::In(logged_in), true) = (&mut self.login, command.verb != "REST") {
-            // PASV and friends stand between REST and RETR in every client.
-            let prepares = matches!(command.verb, "PASV" | "EPSV" | "PORT" | "EPRT" | "TYPE");
-            if !prepares {
-                logged_in.parameters.restart = 0;
-            }
+    /// RFC 3659 section 5.3: REST holds for the command that follows it immediately; but PASV and friends stand between
+    /// REST and RETR in every client. What was no command counts as one.
+    fn forget_restart(&mut self, verb: &str) {
+        if let Login::In(logged_in) = &mut self.login
+            && !matches!(verb, "REST" | "PASV" | "EPSV" | "PORT" | "EPRT" | "TYPE")
+        {
+            logged_in.parameters.restart = 0;
         }
     }
 
@@ -346,12 +353,13 @@ impl Interpreter {
                 self.next = Some(Action::Secure);
             }
             Outcome::Reinitialize(reply) => {
+                let was_logged_in = self.is_logged_in();
                 self.login = Login::Nobody;
                 // The control connection stays under TLS; what was said about data is forgotten.
                 let certified = self.security.certified.take();
                 self.security = Security { certified, ..Security::new(self.security.control) };
                 self.say(&reply);
-                self.next = Some(Action::CloseData);
+                self.next = was_logged_in.then_some(Action::LogOut);
             }
             Outcome::Quit(reply) => {
                 self.say(&reply);

@@ -178,7 +178,7 @@ impl Driver<'_> {
             Action::Abort => self.aborting = true,
             Action::Status => self.interpreter.status("No data connection".to_owned()),
             Action::Secure => self.interpreter.secured(None),
-            Action::Dial(_) | Action::CloseData => {}
+            Action::Dial(_) | Action::CloseData | Action::LogOut => {}
             Action::Close => self.close(),
         }
     }

@@ -101,7 +101,7 @@ impl Inside {
                 Action::Abort => self.finish(Err(Failure::Aborted)),
                 Action::Status => self.interpreter.status("No data connection".to_owned()),
                 Action::Secure => self.interpreter.secured(None),
-                Action::Dial(_) | Action::CloseData => {}
+                Action::Dial(_) | Action::CloseData | Action::LogOut => {}
                 Action::Close => self.connection = Connection::Closed,
             }
         }

@@ -152,6 +152,7 @@ fn one_of(
 
 /// RFC 3659 section 5: where in the file the next RETR or STOR begins.
 fn rest(session: &mut LoggedIn, argument: &[u8]) -> Answer {
+    session.parameters.restart = 0;
     let position = argument::decimal(argument.trim_ascii()).filter(|position| i64::try_from(*position).is_ok());
     let position = position.ok_or(Refusal::Argument("REST takes a position in octets, from 0 on.".into()))?;
     session.parameters.restart = position;

@@ -69,6 +69,10 @@ fn stor(session: &mut LoggedIn, path: &VirtualPath) -> Answer {
 
 /// Appends to a file, or makes it.
 fn appe(session: &mut LoggedIn, path: &VirtualPath) -> Answer {
+    if !session.allows(Right::StoreNew) {
+        // This user may append to what is there, and make nothing.
+        session.root.facts(path)?;
+    }
     receive(session, path, Placement::Append, b"Ready to append.".to_vec())
 }
 

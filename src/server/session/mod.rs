@@ -283,6 +283,10 @@ impl Session {
                 }
             }
             Action::CloseData => self.data = Data::None,
+            Action::LogOut => {
+                self.data = Data::None;
+                self.began = context.now;
+            }
             Action::Secure => self.channel = Channel::LastInClear,
             Action::Status => self.interpreter.status(self.data.describe()),
             Action::Close => self.stage = Stage::Closing(context.now + CLOSE_TIMEOUT),
