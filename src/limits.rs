@@ -140,3 +140,7 @@ pub const KERNEL_TLS_OCTETS_MIN: u64 = 64 * 1024;
 /// Files up to this size: a larger one would bring one AES-GCM key near the records that it is good for (RFC 8446
 /// section 5.5: 2^24.5 of them).
 pub const KERNEL_TLS_OCTETS_MAX: u64 = 128 * 1024 * 1024 * 1024;
+/// How long the last try of a transfer that seems to have stalled may take.
+pub const LAST_TRY: Duration = Duration::from_secs(1);
+/// How long a client may take to open a data connection, whatever `--data-timeout` allows a transfer.
+pub const DATA_OPEN_TIMEOUT: Duration = Duration::from_secs(60);

@@ -3,9 +3,11 @@
 //! `openat2` resolves the directory; the last name is then used alone, and never `.` or `..`. Each change is one call,
 //! and the last thing that is done, so that what answers `WouldWait` can be run again from its beginning.
 
+use std::os::fd::{AsRawFd, OwnedFd};
+
 use rustix::fs::{
-    Access, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, accessat, fchmod, ftruncate,
-    futimens, mkdirat, openat, renameat_with, unlinkat,
+    Access, AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, accessat, chmodat, ftruncate,
+    mkdirat, openat, renameat_with, unlinkat, utimensat,
 };
 
 use super::root::{Place, Root, regular};
@@ -120,34 +122,30 @@ impl Root {
 
     /// Sets the mode of a file or a directory.
     pub fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), Error> {
-        let place = self.open_settable(path)?;
-        Ok(self.disks.timed(place.facts.device, || fchmod(&place.at, Mode::from_raw_mode(mode)))?)
+        let place = self.find_settable(path)?;
+        let mode = Mode::from_raw_mode(mode);
+        let change = || chmodat(CWD, proc_path(&place.at), mode, AtFlags::empty());
+        Ok(self.disks.timed(place.facts.device, change)?)
     }
 
     /// Sets when a file or a directory was modified, in seconds since 1970 and nanoseconds.
     pub fn set_modified(&self, path: &VirtualPath, seconds: i64, nanos: u32) -> Result<(), Error> {
-        let place = self.open_settable(path)?;
+        let place = self.find_settable(path)?;
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: seconds, tv_nsec: nanos.into() },
         };
-        Ok(self.disks.timed(place.facts.device, || futimens(&place.at, &times))?)
+        let change = || utimensat(CWD, proc_path(&place.at), &times, AtFlags::empty());
+        Ok(self.disks.timed(place.facts.device, change)?)
     }
 
-    /// A mode and times cannot be set through `O_PATH` on the kernels that are still about; and what is neither a
-    /// file nor a directory is not opened.
-    fn open_settable(&self, path: &VirtualPath) -> Result<Place, Error> {
+    fn find_settable(&self, path: &VirtualPath) -> Result<Place, Error> {
         let place = self.find(path, OFlags::empty())?;
         if !matches!(place.facts.kind, Kind::File | Kind::Directory) {
             return Err(Error::NotRegular);
         }
         self.may_change(&place)?;
-        let open = |flags| self.open_at(path, flags | OFlags::NONBLOCK | OFlags::NOCTTY);
-        let at = match open(OFlags::RDONLY) {
-            Err(Error::Os(Errno::ACCESS)) if place.facts.kind == Kind::File => open(OFlags::WRONLY)?,
-            opened => opened?,
-        };
-        Ok(Place { at, ..place })
+        Ok(place)
     }
 
     /// The directory and the last name of what is to be made or removed. On the loop both must be in the cache, the
@@ -183,4 +181,11 @@ impl Root {
             _ => Ok(()),
         }
     }
+}
+
+/// The file behind a descriptor of `O_PATH`, by a name. The kernels that are still about set modes and times through no
+/// such descriptor itself, and one that could be read cannot always be had: the owner of a file of mode 000 may change
+/// it, and may not open it.
+fn proc_path(place: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", place.as_raw_fd())
 }

@@ -82,13 +82,13 @@ impl Format {
         kind: &str,
         name: &[u8],
         facts: &Facts,
-        set: FactSet,
-        rights: Rights,
+        parent: Option<&Facts>,
+        (set, rights): (FactSet, Rights),
     ) {
         if set.has(Fact::Type) {
             let _ = write!(output, "type={kind};");
         }
-        let perm = self.perm(facts, None, rights);
+        let perm = self.perm(facts, parent, rights);
         self.put_facts(output, facts, &perm, set);
         output.push(b' ');
         output.extend_from_slice(name);
@@ -155,7 +155,12 @@ impl Format {
     fn perm(&self, facts: &Facts, parent: Option<&Facts>, rights: Rights) -> String {
         let may = |right: Right| rights.allow(right);
         let process = &self.process;
-        let in_parent = parent.is_some_and(|parent| process.can_write(parent) && process.can_execute(parent));
+        let in_parent = parent.is_some_and(|parent| {
+            // In a sticky directory only owners remove and rename.
+            let sticky =
+                parent.mode & 0o1000 != 0 && process.uid != 0 && ![facts.uid, parent.uid].contains(&process.uid);
+            process.can_write(parent) && process.can_execute(parent) && !sticky
+        });
         let letters: &[(char, bool)] = match facts.kind {
             Kind::Directory => {
                 let writable = process.can_write(facts) && process.can_execute(facts);

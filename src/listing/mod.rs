@@ -213,9 +213,12 @@ impl Listing {
         match self.style {
             Style::Facts(set, rights) => {
                 let facts = self.root.facts(&open.path)?;
-                self.format.facts_of_dot(&mut lines, "cdir", b".", &facts, set, rights);
-                if let Ok(facts) = self.root.facts(&parent) {
-                    self.format.facts_of_dot(&mut lines, "pdir", b"..", &facts, set, rights);
+                let above = self.root.facts(&parent).ok();
+                // The root is nobody's to remove.
+                let holder = above.as_ref().filter(|_| open.path.split().is_some());
+                self.format.facts_of_dot(&mut lines, "cdir", b".", &facts, holder, (set, rights));
+                if let Some(facts) = &above {
+                    self.format.facts_of_dot(&mut lines, "pdir", b"..", facts, None, (set, rights));
                 }
             }
             Style::Long | Style::Names if self.switches.all_and_dots => {

@@ -110,7 +110,7 @@ pub(super) struct Arguments {
     /// Time after which a data connection that moves nothing is closed, in
     /// seconds (or 90s, 15m, 1h); 0: never
     #[arg(verbatim_doc_comment)]
-    #[arg(long, value_name = "TIME", env = "FERRYD_DATA_TIMEOUT", default_value = "60", value_parser = value::period)]
+    #[arg(long, value_name = "TIME", env = "FERRYD_DATA_TIMEOUT", default_value = "300", value_parser = value::period)]
     #[arg(help_heading = "Data connections")]
     pub(super) data_timeout: Duration,
 

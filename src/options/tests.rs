@@ -31,7 +31,7 @@ fn defaults() {
     assert_eq!((options.max_sessions, options.max_sessions_per_address), (None, None));
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
     assert_eq!(seconds(options.idle_timeout), Some(300));
-    assert_eq!((seconds(options.login_timeout), seconds(options.data_timeout)), (Some(60), Some(60)));
+    assert_eq!((seconds(options.login_timeout), seconds(options.data_timeout)), (Some(60), Some(300)));
     assert_eq!((options.grace.as_secs(), options.umask, options.helpers), (30, 0o22, 2));
     assert_eq!((options.symlinks, options.log_level), (Symlinks::Inside, LevelFilter::Info));
     assert!(options.log_file.is_none() && options.transfer_log.is_none() && options.warnings.is_empty());

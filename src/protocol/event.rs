@@ -22,7 +22,6 @@ impl Interpreter {
                 let text = format!("Logged in: {}.", account.rights);
                 let settings = self.settings.clone();
                 self.login = Login::In(Box::new(LoggedIn::new(account, root, settings, self.local, self.peer)));
-                self.login_failures = 0;
                 self.say(&Reply::new(230, text));
             }
             None => {

@@ -9,6 +9,7 @@ use mio::Registry;
 use super::errand::Helpers;
 use crate::auth::Users;
 use crate::fs::Disks;
+use crate::limits::DATA_OPEN_TIMEOUT;
 use crate::log::Log;
 use crate::net::tls::Authority;
 use crate::net::{PortPool, is_private};
@@ -56,6 +57,12 @@ impl Context {
             Some(address) if !(is_private(peer.ip()) && is_private(local.ip())) => IpAddr::V4(address),
             _ => local.ip(),
         }
+    }
+
+    /// When a data connection that was asked for at `since` should be up.
+    pub fn opens(&self, since: Instant) -> Option<Instant> {
+        let timeout = self.data_timeout.map_or(DATA_OPEN_TIMEOUT, |timeout| timeout.min(DATA_OPEN_TIMEOUT));
+        Some(since + timeout)
     }
 
     /// When a data connection that last moved at `since` has stalled.

@@ -34,6 +34,8 @@ use crate::transfer::{Progress, Scratch, Transfer};
 pub enum Errand {
     /// Whose are these credentials, and is his root there?
     Login { users: Arc<Users>, credentials: Credentials, disks: Arc<Disks> },
+    /// The root of somebody who has shown who he is.
+    Enter(Box<Account>, Arc<Disks>),
     /// A command that would have waited.
     Command(Box<Deferred>),
     /// A step of a transfer that would have waited.
@@ -71,8 +73,10 @@ impl Errand {
     fn run(self, scratch: &mut Scratch) -> Return {
         match self {
             Errand::Login { users, credentials, disks } => {
-                Return::Login(log_in(&users, &credentials, &disks, Patience::MayWait).ok())
+                let account = users.verify(&credentials);
+                Return::Login(account.and_then(|account| enter(account, &disks, Patience::MayWait).ok()))
             }
+            Errand::Enter(account, disks) => Return::Login(enter(*account, &disks, Patience::MayWait).ok()),
             Errand::Command(mut deferred) => {
                 deferred.run();
                 Return::Command(deferred)
@@ -112,27 +116,21 @@ pub fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
 }
 
 /// Why nobody was logged in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum NoLogin {
     /// The disk would have to be waited for.
-    WouldWait,
+    WouldWait(Box<Account>),
     Refused,
 }
 
-/// Who the credentials belong to, with his root open.
-pub fn log_in(
-    users: &Users,
-    credentials: &Credentials,
-    disks: &Arc<Disks>,
-    patience: Patience,
-) -> Result<(Account, Root), NoLogin> {
-    let account = users.verify(credentials).ok_or(NoLogin::Refused)?;
+/// An account with its root open.
+pub fn enter(account: Account, disks: &Arc<Disks>, patience: Patience) -> Result<(Account, Root), NoLogin> {
     match Root::open(&account.root, disks, patience) {
         Ok(mut root) => {
             root.set_patience(Patience::CachedOnly);
             Ok((account, root))
         }
-        Err(fs::Error::WouldWait) => Err(NoLogin::WouldWait),
+        Err(fs::Error::WouldWait) => Err(NoLogin::WouldWait(Box::new(account))),
         Err(error) => {
             log::error!("the directory {} of {:?} cannot be opened: {error}", account.root.display(), account.name);
             Err(NoLogin::Refused)

@@ -152,8 +152,11 @@ fn mff(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     if mode.is_some() {
         session.need(Right::ChangeMode)?;
     }
+    if mode.is_some_and(|mode| mode > 0o777) {
+        return Err(Refusal::Parameter("Modes up to 777: no setuid, setgid or sticky bit.".into()));
+    }
     if let Some(mode) = mode {
-        session.root.set_mode(&path, mode & 0o777)?;
+        session.root.set_mode(&path, mode)?;
     }
     if let Some((seconds, nanos)) = modified {
         session.root.set_modified(&path, seconds, nanos)?;

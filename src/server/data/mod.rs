@@ -13,14 +13,14 @@ use super::context::Context;
 use super::errand::Errand;
 use crate::fs::{self, Patience};
 use crate::job::{Failure, Job};
-use crate::limits::{LISTENER_KEPT, READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT};
+use crate::limits::{LAST_TRY, LISTENER_KEPT, READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT};
 use crate::net::tls::{Connection, HandshakeError, Session as TlsSession};
 use crate::net::{self, DataListener, Stream, dial};
 use crate::reactor::{Key, Part, Readiness};
 use crate::transfer::{Progress, Transfer};
 use closing::Closing;
-use running::readiness;
-pub use running::{Ended, Order, Running};
+pub use running::{Ended, Kept, Order, Running};
+use running::{LastTry, readiness};
 
 /// Where the data connection stands. Every state that can stall knows since when.
 #[derive(Debug, Default)]
@@ -64,14 +64,6 @@ pub struct Turn<'a> {
     pub ready: &'a mut Readiness,
     /// Where a listener is left for the next data connection.
     pub kept: &'a mut Option<Kept>,
-}
-
-/// A listener that has done its work, and may do it again for a client that comes back at once. It is closed soon, for
-/// an open port that nobody waits at is one that others could find.
-#[derive(Debug)]
-pub struct Kept {
-    pub listener: DataListener,
-    pub until: Instant,
 }
 
 impl Turn<'_> {
@@ -152,17 +144,28 @@ impl Data {
     pub fn deadline(&self, context: &Context) -> Option<Instant> {
         match self {
             Data::Accepting { order, .. } | Data::Dialing { order, .. } | Data::Securing { order, .. } => {
-                context.stalls(order.since)
+                context.opens(order.since)
             }
-            Data::Running { running, .. } => context.stalls(running.moved),
+            Data::Running { running, .. } => match running.last_try {
+                LastTry::NotYet => context.stalls(running.moved),
+                LastTry::Made => context.stalls(running.moved).map(|deadline| deadline + LAST_TRY),
+            },
             Data::Closing(closing) => Some(closing.until),
             Data::None | Data::Listening(_) | Data::Named(_) | Data::Lent { .. } => None,
         }
     }
 
-    /// Ends what has stalled.
-    pub fn expire(&mut self, context: &Context) -> Option<Ended> {
+    /// Ends what has stalled. A transfer is tried once more before: the kernel tells of room in its buffer only when a
+    /// third of it is free, which takes a slow client longer than the timeout.
+    pub fn expire(&mut self, ready: &mut Readiness, context: &Context) -> Option<Ended> {
         if self.deadline(context).is_none_or(|deadline| deadline > context.now) {
+            return None;
+        }
+        if let Data::Running { running, .. } = self
+            && running.last_try == LastTry::NotYet
+        {
+            running.last_try = LastTry::Made;
+            ready.add(Readiness::ALL);
             return None;
         }
         let failure = match self {

@@ -8,7 +8,7 @@ use crate::job::{Failure, Job, Report, Representation};
 use crate::limits::{KERNEL_TLS_OCTETS_MAX, KERNEL_TLS_OCTETS_MIN};
 use crate::log::Direction;
 use crate::net::tls::{Flow, Session as TlsSession};
-use crate::net::{self};
+use crate::net::{self, DataListener};
 use crate::reactor::Readiness;
 use crate::transfer::Transfer;
 
@@ -44,6 +44,14 @@ impl Order {
     }
 }
 
+/// A listener that has done its work, and may do it again for a client that comes back at once. It is closed soon, for
+/// an open port that nobody waits at is one that others could find.
+#[derive(Debug)]
+pub struct Kept {
+    pub listener: DataListener,
+    pub until: Instant,
+}
+
 /// A transfer, and what its end will be told with. While it is lent, the transfer itself is not here.
 #[derive(Debug)]
 pub struct Running {
@@ -52,7 +60,15 @@ pub struct Running {
     began: Instant,
     /// When octets last moved.
     pub(super) moved: Instant,
+    pub(super) last_try: LastTry,
     pub(super) octets: u64,
+}
+
+/// Whether a transfer that seems to have stalled was tried once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastTry {
+    NotYet,
+    Made,
 }
 
 /// What the transfer log says of a transfer; a listing is not in it.
@@ -87,7 +103,14 @@ impl Running {
         };
         let subject =
             subject.map(|(path, direction, representation)| Subject { path: path.clone(), direction, representation });
-        Box::new(Running { transfer: Some(Box::new(Transfer::new(job))), subject, began: now, moved: now, octets: 0 })
+        Box::new(Running {
+            transfer: Some(Box::new(Transfer::new(job))),
+            subject,
+            began: now,
+            moved: now,
+            last_try: LastTry::NotYet,
+            octets: 0,
+        })
     }
 
     /// Whether its socket may do what it waits for.
@@ -103,6 +126,7 @@ impl Running {
         if transfer.octets() != self.octets {
             self.octets = transfer.octets();
             self.moved = now;
+            self.last_try = LastTry::NotYet;
         }
     }
 

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use super::{Away, Channel, Session, Stage};
 use crate::job::Failure;
+use crate::reactor::Readiness;
 use crate::server::context::{Context, Phase};
 
 impl Session {
     /// Does what the time asks for.
-    pub(super) fn expire(&mut self, context: &Context) {
-        if let Some(ended) = self.data.expire(context) {
+    pub(super) fn expire(&mut self, ready: &mut Readiness, context: &Context) {
+        if let Some(ended) = self.data.expire(ready, context) {
             self.finish(ended, context);
         }
         self.kept = self.kept.take().filter(|kept| kept.until > context.now);
@@ -43,7 +44,7 @@ impl Session {
 
     /// When the client has been silent for too long. The clock stands still while data moves or a helper works.
     fn idle_deadline(&self, context: &Context) -> Option<Instant> {
-        let occupied = self.data.is_busy() || !matches!(self.away, Away::Nothing);
+        let occupied = self.data.is_busy() || matches!(self.away, Away::Command);
         if occupied || self.stage != Stage::Open || matches!(self.channel, Channel::Handshake(_)) {
             return None;
         }

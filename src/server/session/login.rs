@@ -10,7 +10,7 @@ use crate::limits::LOGIN_REFUSAL_STEP;
 use crate::log::Shown;
 use crate::reactor::Key;
 use crate::server::context::{Context, Phase};
-use crate::server::errand::{Errand, NoLogin, log_in};
+use crate::server::errand::{Errand, NoLogin, enter};
 
 impl Session {
     pub(super) fn check(&mut self, credentials: Credentials, key: Key, context: &mut Context) {
@@ -18,14 +18,15 @@ impl Session {
         if matches!(credentials.proof, Proof::Password(_)) && !context.client_login.password_counts() {
             return self.checked(None, context);
         }
-        if !context.users.is_costly() {
-            match log_in(&context.users, &credentials, &context.disks, Patience::CachedOnly) {
-                Ok(account) => return self.checked(Some(account), context),
+        let errand = match context.users.verify_at_once(&credentials) {
+            Some(account) => match enter(account, &context.disks, Patience::CachedOnly) {
+                Ok(entered) => return self.checked(Some(entered), context),
                 Err(NoLogin::Refused) => return self.checked(None, context),
-                Err(NoLogin::WouldWait) => {}
-            }
-        }
-        let errand = Errand::Login { users: context.users.clone(), credentials, disks: context.disks.clone() };
+                Err(NoLogin::WouldWait(account)) => Errand::Enter(account, context.disks.clone()),
+            },
+            None if !context.users.is_costly() => return self.checked(None, context),
+            None => Errand::Login { users: context.users.clone(), credentials, disks: context.disks.clone() },
+        };
         if context.helpers.lend(key, errand).is_err() {
             self.away = Away::Nothing;
             self.interpreter.farewell("Too many logins at once; try again later.");

@@ -141,7 +141,7 @@ impl Session {
 
     /// Goes on as far as it can without waiting, and as far as one turn goes.
     pub fn turn(&mut self, key: Key, ready: &mut [Readiness; 2], context: &mut Context) -> Next {
-        self.expire(context);
+        self.expire(&mut ready[1], context);
         match self.handshake(&mut ready[0], context) {
             Ok(true) => {}
             Ok(false) if context.phase == Phase::Serving => return Next::Wait(self.deadline(context)),
