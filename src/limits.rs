@@ -85,8 +85,8 @@ pub const PIPE_OCTETS: usize = 1024 * 1024;
 pub const TRANSFER_OCTETS_PER_ERRAND: usize = 1024 * 1024;
 /// Octets of a client that are read and dropped when its session is closed.
 pub const DISCARD_OCTETS_MAX: usize = 64 * 1024;
-/// Descriptors that one session may need: control connection, data connection or its listener, file, directory.
-pub const DESCRIPTORS_PER_SESSION: usize = 4;
+/// Descriptors that one session may need: control connection, data connection or its listener, file or directory.
+pub const DESCRIPTORS_PER_SESSION: usize = 3;
 /// Descriptors of the server itself: listeners, epoll, logs, pipes, the helpers'.
 pub const DESCRIPTORS_OF_ITS_OWN: usize = 64;
 /// How long the end of the program waits for the last log lines.
@@ -144,3 +144,8 @@ pub const KERNEL_TLS_OCTETS_MAX: u64 = 128 * 1024 * 1024 * 1024;
 pub const LAST_TRY: Duration = Duration::from_secs(1);
 /// How long a client may take to open a data connection, whatever `--data-timeout` allows a transfer.
 pub const DATA_OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+/// Data connections within a second from which on a session's passive listener is kept: each of those before has a port
+/// of its own, drawn at random.
+pub const LISTENER_KEPT_FROM: u32 = 16;
+/// Data connections for which one passive listener is kept, before a new port is drawn.
+pub const LISTENER_USES_MAX: u32 = 64;

@@ -3,9 +3,10 @@
 //! The kernel tells in advance whether a name or a page is in its cache, but not whether a write, an unlink or the
 //! reading of a directory will wait. There the type of the file system decides, and what was measured.
 
-use std::os::fd::AsFd;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat2};
@@ -39,6 +40,8 @@ struct Disk {
 #[derive(Debug)]
 pub struct Disks {
     known: RwLock<Vec<Disk>>,
+    /// The roots that are open, by device and inode: one descriptor serves all sessions of a directory.
+    roots: Mutex<HashMap<(u64, u64), Weak<OwnedFd>>>,
     start: Instant,
     pub(super) process: ProcessIds,
     pub(super) symlinks: Symlinks,
@@ -56,6 +59,7 @@ impl Disks {
         open(ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)?;
         Ok(Disks {
             known: RwLock::default(),
+            roots: Mutex::default(),
             start: Instant::now(),
             process: ProcessIds::current(),
             symlinks,
@@ -77,6 +81,20 @@ impl Disks {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.push(Disk { device, waits, slow_until: AtomicU64::new(0) });
         waits
+    }
+
+    /// The descriptor of a root that was just opened, or the one that is open for the same directory already.
+    pub(super) fn share_root(&self, root: OwnedFd, device: u64, inode: u64) -> Arc<OwnedFd> {
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = roots.get(&(device, inode)).and_then(Weak::upgrade) {
+            return open;
+        }
+        if roots.len() == roots.capacity() {
+            roots.retain(|_, root| root.strong_count() > 0);
+        }
+        let root = Arc::new(root);
+        roots.insert((device, inode), Arc::downgrade(&root));
+        root
     }
 
     /// Forgets all of them: what is mounted may have changed.

@@ -46,9 +46,9 @@ impl Root {
             Errno::AGAIN => Error::WouldWait,
             errno => Error::Os(errno),
         })?;
-        let root = Root { directory: Arc::new(directory), disks: disks.clone(), patience };
-        root.facts_of(&root.directory)?;
-        Ok(root)
+        let facts = facts_of(&directory, disks, patience)?.0;
+        let directory = disks.share_root(directory, facts.device, facts.inode);
+        Ok(Root { directory, disks: disks.clone(), patience })
     }
 
     /// The same root, for the loop or for a helper.
@@ -168,20 +168,24 @@ impl Root {
         Ok(Place { at, facts, waits })
     }
 
-    /// The facts of what is open. On the loop they are those in the cache, and only where the device may be asked.
     fn facts_of(&self, at: impl AsFd + Copy) -> Result<(Facts, Waits), Error> {
-        let sync = match self.patience {
-            Patience::CachedOnly => AtFlags::STATX_DONT_SYNC,
-            Patience::MayWait => AtFlags::empty(),
-        };
-        let facts = facts_at(at, b"", AtFlags::EMPTY_PATH | sync)?;
-        let waits = match (self.disks.waits(facts.device), self.patience) {
-            (None | Some(Waits::Always), Patience::CachedOnly) => return Err(Error::WouldWait),
-            (Some(waits), _) => waits,
-            (None, Patience::MayWait) => self.disks.learn(at, facts.device),
-        };
-        Ok((facts, waits))
+        facts_of(at, &self.disks, self.patience)
     }
+}
+
+/// The facts of what is open. On the loop they are those in the cache, and only where the device may be asked.
+fn facts_of(at: impl AsFd + Copy, disks: &Disks, patience: Patience) -> Result<(Facts, Waits), Error> {
+    let sync = match patience {
+        Patience::CachedOnly => AtFlags::STATX_DONT_SYNC,
+        Patience::MayWait => AtFlags::empty(),
+    };
+    let facts = facts_at(at, b"", AtFlags::EMPTY_PATH | sync)?;
+    let waits = match (disks.waits(facts.device), patience) {
+        (None | Some(Waits::Always), Patience::CachedOnly) => return Err(Error::WouldWait),
+        (Some(waits), _) => waits,
+        (None, Patience::MayWait) => disks.learn(at, facts.device),
+    };
+    Ok((facts, waits))
 }
 
 /// Refuses what is no file.

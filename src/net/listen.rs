@@ -59,8 +59,7 @@ impl DataListener {
         self.lease.port()
     }
 
-    /// Keeps it for the next data connection of the same session, if ports are ample. A new port for each would cost
-    /// five calls, and leave thousands of them in TIME_WAIT where a client fetches thousands of files.
+    /// The same, for the next data connection of its session, if ports are ample.
     pub fn keep(self) -> Option<DataListener> {
         self.lease.may_be_kept().then_some(self)
     }

@@ -39,7 +39,10 @@ fn feat(session: &mut Interpreter, argument: &[u8]) -> Answer {
         _ => true,
     };
     let tls = session.settings.tls.is_some();
-    let usable = |command: &&Command| may(command.right) && (tls || !table::is_security(command));
+    let restarts = may(Some(Right::Read)) || may(Some(Right::Store));
+    let usable = |command: &&Command| {
+        may(command.right) && (tls || !table::is_security(command)) && (restarts || command.verb != "REST")
+    };
     let mut features: Vec<String> =
         table::commands().filter(usable).filter_map(|command| command.feat.map(str::to_owned)).collect();
     if may(Some(Right::List)) {

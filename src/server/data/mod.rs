@@ -1,6 +1,7 @@
 //! The one data connection of a session: where it stands (RFC 959 section 3.2), and what each step makes of it.
 
 mod closing;
+mod keeping;
 mod running;
 
 use std::io;
@@ -13,13 +14,14 @@ use super::context::Context;
 use super::errand::Errand;
 use crate::fs::{self, Patience};
 use crate::job::{Failure, Job};
-use crate::limits::{LAST_TRY, LISTENER_KEPT, READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT};
+use crate::limits::{LAST_TRY, READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT};
 use crate::net::tls::{Connection, HandshakeError, Session as TlsSession};
 use crate::net::{self, DataListener, Stream, dial};
 use crate::reactor::{Key, Part, Readiness};
 use crate::transfer::{Progress, Transfer};
 use closing::Closing;
-pub use running::{Ended, Kept, Order, Running};
+pub use keeping::Keeping;
+pub use running::{Ended, Order, Running};
 use running::{LastTry, readiness};
 
 /// Where the data connection stands. Every state that can stall knows since when.
@@ -62,8 +64,8 @@ pub struct Turn<'a> {
     pub key: Key,
     pub peer: SocketAddr,
     pub ready: &'a mut Readiness,
-    /// Where a listener is left for the next data connection.
-    pub kept: &'a mut Option<Kept>,
+    /// Where a listener may be left for the next data connection.
+    pub keeping: &'a mut Keeping,
 }
 
 impl Turn<'_> {
@@ -209,7 +211,7 @@ impl Data {
     ) -> Stepped {
         match listener.accept(turn.peer.ip()) {
             Ok(stream) => {
-                *turn.kept = listener.keep().map(|listener| Kept { listener, until: context.now + LISTENER_KEPT });
+                turn.keeping.offer(listener, context.now);
                 self.connected(turn, stream, order, context)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

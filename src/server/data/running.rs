@@ -8,7 +8,7 @@ use crate::job::{Failure, Job, Report, Representation};
 use crate::limits::{KERNEL_TLS_OCTETS_MAX, KERNEL_TLS_OCTETS_MIN};
 use crate::log::Direction;
 use crate::net::tls::{Flow, Session as TlsSession};
-use crate::net::{self, DataListener};
+use crate::net::{self};
 use crate::reactor::Readiness;
 use crate::transfer::Transfer;
 
@@ -42,14 +42,6 @@ impl Order {
             _ => false,
         }
     }
-}
-
-/// A listener that has done its work, and may do it again for a client that comes back at once. It is closed soon, for
-/// an open port that nobody waits at is one that others could find.
-#[derive(Debug)]
-pub struct Kept {
-    pub listener: DataListener,
-    pub until: Instant,
 }
 
 /// A transfer, and what its end will be told with. While it is lent, the transfer itself is not here.

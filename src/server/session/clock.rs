@@ -13,7 +13,7 @@ impl Session {
         if let Some(ended) = self.data.expire(ready, context) {
             self.finish(ended, context);
         }
-        self.kept = self.kept.take().filter(|kept| kept.until > context.now);
+        self.keeping.expire(context.now);
         if matches!(self.away, Away::Refusal(at) if at <= context.now) {
             self.refuse();
         }
@@ -72,7 +72,7 @@ impl Session {
             Channel::Handshake(until) => Some(until),
             Channel::Open | Channel::LastInClear => None,
         };
-        let kept = self.kept.as_ref().map(|kept| kept.until);
+        let kept = self.keeping.until();
         let all =
             [kept, closing, refusal, stopping, handshake, self.data.deadline(context), self.idle_deadline(context)];
         all.into_iter().flatten().min()

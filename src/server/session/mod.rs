@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::context::{Context, Phase};
-use super::data::{Data, Ended, Kept, Stepped, Turn};
+use super::data::{Data, Ended, Keeping, Stepped, Turn};
 use super::errand::{Errand, Return};
 use crate::job::{Failure, Representation};
 use crate::limits::{
@@ -85,7 +85,7 @@ pub struct Session {
     interpreter: Interpreter,
     data: Data,
     /// The listener of the last data connection, for one that follows at once.
-    kept: Option<Kept>,
+    keeping: Keeping,
     away: Away,
     input: Input,
     stage: Stage,
@@ -119,7 +119,7 @@ impl Session {
             peer,
             interpreter,
             data: Data::None,
-            kept: None,
+            keeping: Keeping::new(now),
             away: Away::Nothing,
             input: Input::Open,
             stage: Stage::Open,
@@ -175,7 +175,7 @@ impl Session {
                 self.interpreter.returned(*deferred);
             }
             Return::Step(stream, transfer, progress) => {
-                let turn = Turn { key, peer: self.peer, ready, kept: &mut self.kept };
+                let turn = Turn { key, peer: self.peer, ready, keeping: &mut self.keeping };
                 if let Stepped::Ended(ended) = self.data.returned(turn, stream, transfer, progress, context) {
                     self.finish(ended, context);
                 }
@@ -239,7 +239,7 @@ impl Session {
             };
             let carried_out = (self.interpreter.commands() - before) as usize;
             commands = commands.saturating_sub(carried_out);
-            let turn = Turn { key, peer: self.peer, ready, kept: &mut self.kept };
+            let turn = Turn { key, peer: self.peer, ready, keeping: &mut self.keeping };
             let stepped = match self.data.step(turn, &mut octets, context) {
                 Stepped::Nothing => false,
                 Stepped::Moved => true,
@@ -296,8 +296,7 @@ impl Session {
     fn listen(&mut self, passive: Passive, context: &Context) {
         // The old port goes back first: a range of one port is enough for one session.
         self.data = Data::None;
-        let kept = self.kept.take().and_then(|kept| kept.listener.emptied());
-        match kept.or_else(|| DataListener::new(self.local, &context.ports)) {
+        match self.keeping.take().or_else(|| DataListener::new(self.local, &context.ports)) {
             Some(listener) => {
                 let mut address = self.local;
                 if passive == Passive::Pasv {
