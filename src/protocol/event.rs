@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::reply::{Reply, finish_reply};
-use super::state::{DataAddress, LoggedIn, Protection, Security};
+use super::state::{DataAddress, LoggedIn, Protection};
 use super::{Deferred, Interpreter, Login, Waiting, commands};
 use crate::account::Account;
 use crate::fs::Root;
@@ -38,7 +38,7 @@ impl Interpreter {
     /// The handshake of [`super::Action::Secure`] is over; `certified` is the name in the client's certificate, if
     /// names of certificates are to count.
     pub fn secured(&mut self, certified: Option<Vec<u8>>) {
-        self.security = Security { certified, ..self.security.clone() };
+        self.security.certified = certified;
         if self.waiting == Waiting::Handshake {
             self.waiting = Waiting::Nothing;
             self.security.control = Protection::Private;

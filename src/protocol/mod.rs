@@ -355,9 +355,7 @@ impl Interpreter {
             Outcome::Reinitialize(reply) => {
                 let was_logged_in = self.is_logged_in();
                 self.login = Login::Nobody;
-                // The control connection stays under TLS; what was said about data is forgotten.
-                let certified = self.security.certified.take();
-                self.security = Security { certified, ..Security::new(self.security.control) };
+                self.security.reinitialize();
                 self.say(&reply);
                 self.next = was_logged_in.then_some(Action::LogOut);
             }

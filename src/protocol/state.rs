@@ -49,6 +49,8 @@ pub enum Protection {
 pub struct Security {
     pub control: Protection,
     pub data: Protection,
+    /// What data connections have before PROT: TLS where the control connection began under it (implicit FTPS).
+    data_at_first: Protection,
     /// Whether PBSZ was said, which RFC 2228 wants before PROT.
     pub buffer_size: BufferSize,
     /// The name in the client's certificate, which was verified.
@@ -65,7 +67,13 @@ pub enum BufferSize {
 impl Security {
     /// Of a control connection in the clear, or of one that began under TLS (implicit, where data is private too).
     pub fn new(control: Protection) -> Security {
-        Security { control, data: control, buffer_size: BufferSize::Unsaid, certified: None }
+        Security { control, data: control, data_at_first: control, buffer_size: BufferSize::Unsaid, certified: None }
+    }
+
+    /// REIN: the control connection stays as it is; what was said about data is forgotten.
+    pub fn reinitialize(&mut self) {
+        self.data = self.data_at_first;
+        self.buffer_size = BufferSize::Unsaid;
     }
 }
 

@@ -5,10 +5,12 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use rustix::io::Errno;
 
+use super::Door;
 use crate::net::canonical;
+use crate::protocol::state::Protection;
 
 /// What came of accepting once.
 #[derive(Debug)]
@@ -40,35 +42,35 @@ impl Admission {
     }
 
     /// Accepts the next connection, if it is within the limits.
-    pub fn accept(&mut self, listener: &TcpListener) -> Accepted {
-        match listener.accept() {
-            Ok((stream, peer)) => self.admit(stream, peer),
-            Err(error) => self.failed(&error, listener),
+    pub fn accept(&mut self, door: &Door) -> Accepted {
+        match door.listener.accept() {
+            Ok((stream, peer)) => self.admit(stream, peer, door.control),
+            Err(error) => self.failed(&error, door),
         }
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) -> Accepted {
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, control: Protection) -> Accepted {
         if self.sessions >= self.sessions_max {
-            return refuse(stream, peer, "421 Too many sessions; try again later.\r\n");
+            return refuse(stream, peer, control, "421 Too many sessions; try again later.\r\n");
         }
         let of_address = self.by_address.entry(canonical(peer).ip()).or_default();
         if *of_address >= self.per_address_max {
-            return refuse(stream, peer, "421 Too many sessions from your address.\r\n");
+            return refuse(stream, peer, control, "421 Too many sessions from your address.\r\n");
         }
         *of_address += 1;
         self.sessions += 1;
         Accepted::Session(stream, peer)
     }
 
-    fn failed(&mut self, error: &io::Error, listener: &TcpListener) -> Accepted {
+    fn failed(&mut self, error: &io::Error, door: &Door) -> Accepted {
         let errno = Errno::from_io_error(error);
         match errno {
             Some(Errno::AGAIN) => Accepted::Nobody,
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                 log::error!("cannot accept: {error}");
                 self.spare = None;
-                if let Ok((stream, peer)) = listener.accept() {
-                    refuse(stream, peer, "421 Out of resources; try again later.\r\n");
+                if let Ok((stream, peer)) = door.listener.accept() {
+                    refuse(stream, peer, door.control, "421 Out of resources; try again later.\r\n");
                 }
                 self.spare = spare();
                 Accepted::OutOfDescriptors
@@ -97,27 +99,32 @@ fn spare() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-fn refuse(mut stream: TcpStream, peer: SocketAddr, reply: &str) -> Accepted {
+/// Says why, where that can be said: who comes to begin with TLS is told nothing in the clear.
+fn refuse(mut stream: TcpStream, peer: SocketAddr, control: Protection, reply: &str) -> Accepted {
     log::warn!("{}: refused: {}", canonical(peer).ip(), reply.trim_end());
-    // A new connection has room for one line; where it has not, its client does not listen.
-    let _ = stream.write(reply.as_bytes());
+    if control == Protection::Clear {
+        // A new connection has room for one line; where it has not, its client does not listen.
+        let _ = stream.write(reply.as_bytes());
+    }
     Accepted::Refused
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mio::net::TcpListener;
 
     #[test]
     fn limits_count_who_is_here() {
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
+        let door = Door { listener, control: Protection::Clear };
         let mut admission = Admission::new(3, 2);
         let mut clients = Vec::new();
         let mut knock = |admission: &mut Admission| {
             clients.push(std::net::TcpStream::connect(address).unwrap());
             loop {
-                match admission.accept(&listener) {
+                match admission.accept(&door) {
                     Accepted::Nobody => {}
                     other => return other,
                 }
@@ -128,6 +135,6 @@ mod tests {
         }
         admission.leave("127.0.0.1".parse().unwrap());
         assert!(matches!(knock(&mut admission), Accepted::Session(..)));
-        assert!(matches!(admission.accept(&listener), Accepted::Nobody));
+        assert!(matches!(admission.accept(&door), Accepted::Nobody));
     }
 }

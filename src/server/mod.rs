@@ -215,15 +215,15 @@ impl Server {
         if self.paused.is_some() || self.context.phase != Phase::Serving {
             return;
         }
-        let Some(Door { listener, control }) = self.doors.get(number) else { return };
+        let Some(door) = self.doors.get(number) else { return };
         for _ in 0..crate::limits::ACCEPTS_PER_TURN {
-            match self.admission.accept(listener) {
+            match self.admission.accept(door) {
                 Accepted::Session(stream, peer) => {
                     let (stream, peer) = (Stream::new(stream), canonical(peer));
                     match stream.local_address() {
                         Ok(local) => {
-                            let session = Session::new(stream, canonical(local), peer, *control, &self.context);
-                            admit(&mut self.reactor, &mut self.admission, session, *control, &self.context);
+                            let session = Session::new(stream, canonical(local), peer, door.control, &self.context);
+                            admit(&mut self.reactor, &mut self.admission, session, door.control, &self.context);
                         }
                         Err(_) => self.admission.leave(peer.ip()),
                     }

@@ -14,7 +14,7 @@ pub(super) use self::arguments::TlsArguments;
 use super::describe::show;
 use super::{DEFAULT_PORTS, Error};
 use crate::account::RequireTls;
-use crate::net::tls::{self, CertificateSource, Identity, Presence, Reuse};
+use crate::net::tls::{self, CertificateSource, Identity, Presence, Problem, Reuse};
 use crate::sys::ProcessIds;
 use crate::time::CivilTime;
 
@@ -95,7 +95,12 @@ pub(super) fn assemble(
     let identity = identity.map_err(|error| {
         let option = match &source {
             CertificateSource::SelfSigned { .. } => "--tls self-signed",
-            CertificateSource::Files { certificate, .. } if error.path == *certificate => "--tls-cert",
+            // One file may be named twice; what is wrong with it may be about the key alone.
+            CertificateSource::Files { certificate, .. }
+                if error.path == *certificate && !matches!(error.problem, Problem::NoKey(..)) =>
+            {
+                "--tls-cert"
+            }
             CertificateSource::Files { .. } => "--tls-key",
         };
         Error::System(format!("{option}: {error}"))

@@ -274,9 +274,7 @@ impl Data {
                 let resumed = stream.tls().and_then(Connection::resumed);
                 if order.tls.as_ref().is_some_and(|tls| tls.is_first_full(resumed)) {
                     let client = turn.peer.ip();
-                    log::warn!(
-                        "{client}: data connections do not resume the TLS session (--tls-reuse require refuses)"
-                    );
+                    log::warn!("{client}: a data connection did not resume the TLS session of its control connection");
                 }
                 if let Some(tls) = order.tls.as_ref().filter(|_| order.suits_kernel())
                     && let Err(error) = stream.hand_over(tls.kernel())

@@ -392,6 +392,8 @@ impl Session {
         }
         let quiet = self.interpreter.is_idle() && !self.data.is_busy() && self.interpreter.output().is_empty();
         if self.input == Input::Ended && (quiet || self.data.is_awaited()) {
+            // TLS has an end of its own to say; an error means that the client does not hear it.
+            let _ = self.stream.end_output();
             return Next::Gone;
         }
         let more = self.input == Input::Open && ready.has(Readiness::READ) && self.interpreter.wants_octets();

@@ -19,7 +19,10 @@ impl Session {
         let session = authority.session().ok_or_else(|| failed("there are no random octets"))?;
         self.stream.secure(session.control()?);
         self.tls = Some(Arc::new(session));
-        self.channel = Channel::Handshake(context.now + TLS_HANDSHAKE_TIMEOUT);
+        let until = context.now + TLS_HANDSHAKE_TIMEOUT;
+        // The handshake is part of logging in.
+        let login = context.login_timeout.map(|timeout| self.began + timeout);
+        self.channel = Channel::Handshake(login.map_or(until, |login| login.min(until)));
         Ok(())
     }
 
