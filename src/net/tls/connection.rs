@@ -130,9 +130,21 @@ impl Connection {
     pub fn read(&mut self, socket: &mut (impl Read + Write), buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.tls.reader().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive(socket)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if let Err(error) = self.receive(socket) {
+                        return self.last_octets(buffer, error);
+                    }
+                }
                 read => return read,
             }
+        }
+    }
+
+    /// What came in good records before a bad one is still good; the error comes back with the next call.
+    fn last_octets(&mut self, buffer: &mut [u8], error: io::Error) -> io::Result<usize> {
+        match self.tls.reader().read(buffer) {
+            Ok(count) if count > 0 && error.kind() == io::ErrorKind::InvalidData => Ok(count),
+            _ => Err(error),
         }
     }
 
