@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, RawDir, readlinkat};
 use rustix::io::Errno;
 
 use super::root::facts_at;
-use super::{Error, Facts, Patience, Waits};
+use super::{Error, Facts, Patience};
 use crate::limits::DIRECTORY_OCTETS;
 
 /// An open directory.
@@ -15,20 +15,19 @@ use crate::limits::DIRECTORY_OCTETS;
 pub struct Directory {
     file: OwnedFd,
     facts: Facts,
-    waits: Waits,
 }
 
 impl Directory {
-    pub(super) fn new(file: OwnedFd, facts: Facts, waits: Waits) -> Directory {
-        Directory { file, facts, waits }
+    pub(super) fn new(file: OwnedFd, facts: Facts) -> Directory {
+        Directory { file, facts }
     }
 
-    /// Whether it may be read now. The kernel cannot say whether a directory is in its cache: on the loop, only those
-    /// are read that live in memory.
+    /// Whether it may be read now: on a helper alone. The kernel cannot say whether a directory is in its cache, and the
+    /// facts of an entry may be those of another file system, mounted there, even where the directory is in memory.
     pub fn check(&self, patience: Patience) -> Result<(), Error> {
-        match (patience, self.waits) {
-            (Patience::MayWait, _) | (_, Waits::Never) => Ok(()),
-            (Patience::CachedOnly, _) => Err(Error::WouldWait),
+        match patience {
+            Patience::MayWait => Ok(()),
+            Patience::CachedOnly => Err(Error::WouldWait),
         }
     }
 

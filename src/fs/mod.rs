@@ -71,6 +71,17 @@ impl fmt::Display for Error {
     }
 }
 
+impl Error {
+    /// What may be missing: nothing where it is, but an error where only the wait for it is missing.
+    pub fn optional<T>(found: Result<T, Error>) -> Result<Option<T>, Error> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::WouldWait) => Err(Error::WouldWait),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Error {
         Error::Os(errno)

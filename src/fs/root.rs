@@ -98,7 +98,7 @@ impl Root {
     /// Opens a directory to be listed.
     pub fn open_directory(&self, path: &VirtualPath) -> Result<Directory, Error> {
         let place = self.place(self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)?)?;
-        Ok(Directory::new(place.at, place.facts, place.waits))
+        Ok(Directory::new(place.at, place.facts))
     }
 
     /// Octets that a user of the file system below `path` may still write.

@@ -105,14 +105,16 @@ impl Format {
     ) -> Result<Vec<u8>, fs::Error> {
         let link = root.link_facts(path)?;
         let (facts, target) = match link.kind {
-            Kind::Link => match root.facts(path) {
-                Ok(facts) => (facts, None),
-                Err(fs::Error::WouldWait) => return Err(fs::Error::WouldWait),
-                Err(_) => (link, root.read_link(path).ok()),
+            Kind::Link => match fs::Error::optional(root.facts(path))? {
+                Some(facts) => (facts, None),
+                None => (link, fs::Error::optional(root.read_link(path))?),
             },
             _ => (link, None),
         };
-        let parent = path.split().and_then(|(parent, _)| root.facts(&parent).ok());
+        let parent = match path.split() {
+            Some((parent, _)) => fs::Error::optional(root.facts(&parent))?,
+            None => None,
+        };
         let mut line = vec![b' '];
         let name = path.normalized();
         self.facts(&mut line, name.as_bytes(), &facts, target.as_deref(), None, parent.as_ref(), set, rights);

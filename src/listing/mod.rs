@@ -154,7 +154,10 @@ impl Listing {
     fn open_found(&mut self, selection: &Selection, facts: Facts) -> Result<(), fs::Error> {
         let is_directory = match facts.kind {
             Kind::Directory => true,
-            Kind::Link => matches!(self.root.facts(&selection.path), Ok(target) if target.kind == Kind::Directory),
+            Kind::Link => {
+                let target = fs::Error::optional(self.root.facts(&selection.path))?;
+                target.is_some_and(|target| target.kind == Kind::Directory)
+            }
             _ => false,
         };
         if is_directory && !self.switches.directory_itself {
@@ -169,7 +172,7 @@ impl Listing {
         }
         let name = if selection.written.is_empty() { b".".as_slice() } else { &selection.written };
         let target = match facts.kind {
-            Kind::Link => self.root.read_link(&selection.path).ok(),
+            Kind::Link => fs::Error::optional(self.root.read_link(&selection.path))?,
             _ => None,
         };
         let mut line = Vec::new();
@@ -213,7 +216,7 @@ impl Listing {
         match self.style {
             Style::Facts(set, rights) => {
                 let facts = self.root.facts(&open.path)?;
-                let above = self.root.facts(&parent).ok();
+                let above = fs::Error::optional(self.root.facts(&parent))?;
                 // The root is nobody's to remove.
                 let holder = above.as_ref().filter(|_| open.path.split().is_some());
                 self.format.facts_of_dot(&mut lines, "cdir", b".", &facts, holder, (set, rights));
@@ -224,7 +227,7 @@ impl Listing {
             Style::Long | Style::Names if self.switches.all_and_dots => {
                 let facts = self.root.facts(&open.path)?;
                 self.format.line(&mut lines, self.style, b".", &facts, None, self.now);
-                if let Ok(facts) = self.root.facts(&parent) {
+                if let Some(facts) = fs::Error::optional(self.root.facts(&parent))? {
                     self.format.line(&mut lines, self.style, b"..", &facts, None, self.now);
                 }
             }
