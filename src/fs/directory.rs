@@ -22,8 +22,8 @@ impl Directory {
         Directory { file, facts }
     }
 
-    /// Whether it may be read now: on a helper alone. The kernel cannot say whether a directory is in its cache, and the
-    /// facts of an entry may be those of another file system, mounted there, even where the directory is in memory.
+    /// Whether it may be read now: on a helper alone. The kernel cannot say whether a directory is in its cache, and
+    /// the facts of an entry may be those of another file system, mounted there, even where the directory is in memory.
     pub fn check(&self, patience: Patience) -> Result<(), Error> {
         match patience {
             Patience::MayWait => Ok(()),
