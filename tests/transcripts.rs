@@ -197,7 +197,7 @@ impl Peer for Served {
             _ => self.client().epsv_address(reply),
         };
         self.listener = None;
-        self.data = Some(self.client().dial(address));
+        self.data = Some(self.client().dial(address).into());
     }
 
     fn listen_for_data(&mut self) -> u16 {

@@ -177,7 +177,7 @@ fn the_second_connection_of_the_client_is_not_served() {
     client.expect("RETR f", 150);
     assert_eq!(read_all(&mut one), b"once");
     assert_eq!(client.read_reply().code, 226);
-    assert!(was_dropped(two));
+    assert!(was_dropped(two.into()));
 }
 
 #[test]

@@ -243,7 +243,7 @@ impl Session {
         if self.random.once_in(10) {
             return Some(Way::Nobody);
         }
-        Some(Way::Passive(self.client.dial(address)))
+        Some(Way::Passive(self.client.dial(address).into()))
     }
 
     /// What becomes of a transfer that has begun.

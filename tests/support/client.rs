@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
-use super::PATIENCE;
+use super::{Data, PATIENCE, Tls, TlsStream};
 
 /// One whole reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,10 @@ impl fmt::Display for Reply {
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
+    /// TLS over it.
+    tls: Option<TlsStream>,
+    /// With which data connections are opened; nothing: in the clear.
+    data_tls: Option<Tls>,
     received: Vec<u8>,
     /// Answers to Telnet requests that came between replies.
     pub telnet: Vec<u8>,
@@ -87,7 +91,58 @@ impl Client {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
         patient(&stream);
         stream.set_nodelay(true).unwrap();
-        Client { stream, received: Vec::new(), telnet: Vec::new() }
+        Client { stream, tls: None, data_tls: None, received: Vec::new(), telnet: Vec::new() }
+    }
+
+    /// Connects, and goes on under TLS (AUTH TLS); the certificate is believed, whatever it is.
+    pub fn secured(address: SocketAddr, tls: &Tls) -> Client {
+        let mut client = Client::connect(address);
+        client.start_tls(tls);
+        client
+    }
+
+    /// Connects to where TLS begins at once (implicit FTPS), and reads the greeting.
+    pub fn implicit(address: SocketAddr, tls: &Tls) -> Client {
+        let mut client = Client::connect_silently(address);
+        client.tls = Some(tls.over(client.stream.try_clone().unwrap()));
+        let greeting = client.read_reply();
+        assert_eq!(greeting.code, 220, "{greeting}");
+        client
+    }
+
+    /// AUTH TLS and the handshake.
+    pub fn start_tls(&mut self, tls: &Tls) {
+        self.expect("AUTH TLS", 234);
+        self.upgrade(tls).expect("the handshake comes to its end");
+    }
+
+    /// The handshake alone.
+    pub fn upgrade(&mut self, tls: &Tls) -> io::Result<()> {
+        assert!(self.received.is_empty(), "something came before the handshake");
+        self.tls.insert(tls.over(self.stream.try_clone().unwrap())).handshake()
+    }
+
+    /// PBSZ and PROT P; from now on data connections are opened with `tls`.
+    pub fn protect_data(&mut self, tls: &Tls) {
+        self.expect("PBSZ 0", 200);
+        self.expect("PROT P", 200);
+        self.data_tls = Some(tls.clone());
+    }
+
+    /// How data connections are opened from now on, whatever the server was told.
+    pub fn open_data_with(&mut self, tls: Option<&Tls>) {
+        self.data_tls = tls.cloned();
+    }
+
+    /// The TLS of the control connection.
+    pub fn tls(&mut self) -> &mut TlsStream {
+        self.tls.as_mut().expect("the control connection is under TLS")
+    }
+
+    /// USER and PASS.
+    pub fn log_in(&mut self, user: &str, password: &str) {
+        self.expect(format!("USER {user}"), 331);
+        self.expect(format!("PASS {password}"), 230);
     }
 
     /// Connects and logs in.
@@ -112,11 +167,18 @@ impl Client {
 
     /// Sends octets as they are.
     pub fn send(&mut self, octets: &[u8]) {
-        self.stream.write_all(octets).expect("the control connection takes octets");
+        let sent = match &mut self.tls {
+            Some(tls) => tls.write_all(octets),
+            None => self.stream.write_all(octets),
+        };
+        sent.expect("the control connection takes octets");
     }
 
-    /// Sends octets of which the last is marked as urgent: Telnet's Synch (RFC 854).
+    /// Sends octets of which the last is marked as urgent: Telnet's Synch (RFC 854). TLS knows of no urgent data.
     pub fn send_urgent(&mut self, octets: &[u8]) {
+        if self.tls.is_some() {
+            return self.send(octets);
+        }
         assert_eq!(SockRef::from(&self.stream).send_out_of_band(octets).unwrap(), octets.len());
     }
 
@@ -160,12 +222,19 @@ impl Client {
                 return Ok(Some(reply));
             }
             let mut piece = [0; 16 * 1024];
-            match self.stream.read(&mut piece) {
+            match self.read(&mut piece) {
                 Ok(0) => return Ok(None),
                 Ok(count) => self.received.extend_from_slice(&piece[..count]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => tls.read(buffer),
+            None => self.stream.read(buffer),
         }
     }
 
@@ -176,14 +245,14 @@ impl Client {
         }
     }
 
-    /// Whether the server has closed: there is no octet left, and none comes.
+    /// Whether the server has closed: there is no octet left, and none comes. Under TLS it has said so (close_notify).
     pub fn closed(&mut self) -> bool {
         self.take_telnet();
         let mut piece = [0; 1];
         self.received.is_empty()
-            && match self.stream.read(&mut piece) {
+            && match self.read(&mut piece) {
                 Ok(count) => count == 0,
-                Err(error) => error.kind() == ErrorKind::ConnectionReset,
+                Err(error) => self.tls.is_none() && error.kind() == ErrorKind::ConnectionReset,
             }
     }
 
@@ -193,28 +262,44 @@ impl Client {
             return false;
         }
         self.stream.set_read_timeout(Some(time)).unwrap();
-        let outcome = self.stream.peek(&mut [0; 1]);
+        let outcome = match &mut self.tls {
+            // What comes is lost, and fails the test.
+            Some(tls) => tls.read(&mut [0; 1]),
+            None => self.stream.peek(&mut [0; 1]),
+        };
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
         matches!(outcome, Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
     /// EPSV, and connects where the reply says.
-    pub fn epsv(&mut self) -> TcpStream {
+    pub fn epsv(&mut self) -> Data {
         let reply = self.expect("EPSV", 229);
         self.dial(self.epsv_address(&reply))
     }
 
     /// PASV, and connects where the reply says.
-    pub fn pasv(&mut self) -> TcpStream {
+    pub fn pasv(&mut self) -> Data {
         let reply = self.expect("PASV", 227);
         self.dial(Client::pasv_address(&reply))
     }
 
     /// Connects a data connection.
-    pub fn dial(&self, address: SocketAddr) -> TcpStream {
+    pub fn dial(&self, address: SocketAddr) -> Data {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the passive port accepts");
         patient(&stream);
-        stream
+        self.data(stream)
+    }
+
+    /// Waits for the server's data connection.
+    pub fn accept(&self, listener: &TcpListener) -> Data {
+        self.data(accept(listener))
+    }
+
+    fn data(&self, socket: TcpStream) -> Data {
+        match &self.data_tls {
+            Some(tls) => Data::tls(tls.over(socket)),
+            None => Data::plain(socket),
+        }
     }
 
     /// The address that a reply to EPSV means: the host is that of the control connection.
@@ -288,8 +373,8 @@ impl Client {
     }
 }
 
-/// Reads until the other end closes.
-pub fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+/// Reads until the other end closes; under TLS it has said so before (close_notify).
+pub fn read_all(stream: &mut impl Read) -> Vec<u8> {
     let mut octets = Vec::new();
     stream.read_to_end(&mut octets).expect("the data connection ends");
     octets
@@ -306,7 +391,8 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 /// Closes with a reset instead of an end (SO_LINGER 0).
-pub fn reset(stream: TcpStream) {
+pub fn reset(connection: impl Into<TcpStream>) {
+    let stream: TcpStream = connection.into();
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
 }

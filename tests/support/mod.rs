@@ -6,13 +6,17 @@
 #![allow(dead_code, unused_imports)]
 
 mod client;
+mod data;
 mod server;
+mod tls;
 mod tree;
 
 use std::time::Duration;
 
 pub use client::{Client, Reply, accept, read_all, reset};
+pub use data::Data;
 pub use server::Server;
+pub use tls::{Memory, Tls, TlsStream, VERSIONS, Version};
 pub use tree::Tree;
 
 /// How long a test waits for what must come; longer than any delay that the server makes on purpose.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::PATIENCE;
+use super::{PATIENCE, Tree};
 
 /// A server that runs; it is killed when it is dropped.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Server {
     address: SocketAddr,
     output: Arc<Capture>,
     log: Arc<Capture>,
+    /// Where its own certificate is kept.
+    state: Option<Tree>,
 }
 
 /// What a process wrote so far.
@@ -90,7 +92,17 @@ impl Server {
             log.wait(|_| None::<()>);
             panic!("ferryd {args:?} does not serve\noutput: {}\nlog: {}", output.so_far(), log.so_far());
         };
-        Server { child, address, output, log }
+        Server { child, address, output, log, state: None }
+    }
+
+    /// Starts it with a certificate of its own (`--tls self-signed`).
+    pub fn start_tls(directory: &Path, args: &[&str]) -> Server {
+        let state = Tree::new();
+        let path = state.at("state");
+        let tls = ["--tls", "self-signed", "--tls-state", path.to_str().unwrap()];
+        let mut server = Server::start(directory, &[&tls, args].concat());
+        server.state = Some(state);
+        server
     }
 
     /// The command that [`Server::start`] runs, for a test that expects it to fail: pipes on its outputs, and no
@@ -113,6 +125,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where TLS begins at once (`--tls-listen`).
+    pub fn implicit_address(&self) -> SocketAddr {
+        address_in(&self.output(), "ftps://").expect("it was told to listen for implicit TLS")
     }
 
     /// Its process number.
@@ -183,8 +200,13 @@ impl Drop for Server {
 
 /// The address in `serving DIR at ftp://HOST:PORT/ (…)`, once that line is whole.
 fn served_address(output: &str) -> Option<SocketAddr> {
+    address_in(output, "ftp://")
+}
+
+/// The address behind `scheme` in the line that says where it serves.
+fn address_in(output: &str, scheme: &str) -> Option<SocketAddr> {
     let line = output.split_inclusive('\n').find(|line| line.starts_with("serving ") && line.ends_with('\n'))?;
-    let url = line.split("ftp://").nth(1)?;
+    let url = line.split(scheme).nth(1)?;
     let place = url.split('/').next()?;
     let address: SocketAddr = place.parse().unwrap_or_else(|_| panic!("no address in {line:?}"));
     Some(address)

@@ -4,7 +4,7 @@
 use std::net::{TcpListener, TcpStream};
 
 use super::{login, serve};
-use crate::support::{Client, Server, Tree, accept, read_all};
+use crate::support::{Client, Server, Tree, read_all};
 
 /// A port of 127.0.0.1 where nobody listens.
 fn dead_port() -> u16 {
@@ -101,7 +101,7 @@ fn a_foreign_address_or_a_low_port_is_refused() {
     // What was refused leaves no trace: the next good one works.
     let listener = client.port_listener();
     client.expect("RETR f", 150);
-    assert_eq!(read_all(&mut accept(&listener)), b"x");
+    assert_eq!(read_all(&mut client.accept(&listener)), b"x");
     assert_eq!(client.read_reply().code, 226);
 }
 
@@ -151,7 +151,7 @@ fn pasv_over_ipv6_is_refused_with_a_hint() {
     }
     let listener = client.port_listener();
     client.expect("RETR f", 150);
-    assert_eq!(read_all(&mut accept(&listener)), b"x");
+    assert_eq!(read_all(&mut client.accept(&listener)), b"x");
     assert_eq!(client.read_reply().code, 226);
 }
 
@@ -166,7 +166,7 @@ fn one_listener_serves_both_families() {
         assert_eq!(client.retrieve("f").0, b"x", "{host}");
         let listener = client.port_listener();
         client.expect("RETR f", 150);
-        assert_eq!(read_all(&mut accept(&listener)), b"x", "{host}");
+        assert_eq!(read_all(&mut client.accept(&listener)), b"x", "{host}");
         assert_eq!(client.read_reply().code, 226);
         if host == "127.0.0.1" {
             // A v4-mapped control connection is an IPv4 one to its client.
@@ -189,7 +189,7 @@ fn active_connections_come_from_the_port_below() {
     let mut retrieve = || {
         let listener = client.port_listener();
         client.expect("RETR f", 150);
-        let mut data = accept(&listener);
+        let mut data = client.accept(&listener);
         let from = data.peer_addr().unwrap().port();
         assert_eq!(read_all(&mut data), b"x");
         assert_eq!(client.read_reply().code, 226);
@@ -218,6 +218,6 @@ fn a_new_pasv_closes_the_old_port() {
     let listener = client.port_listener();
     assert!(TcpStream::connect(client.epsv_address(&new)).is_err(), "the passive port still listens");
     client.expect("RETR f", 150);
-    assert_eq!(read_all(&mut accept(&listener)), b"x");
+    assert_eq!(read_all(&mut client.accept(&listener)), b"x");
     assert_eq!(client.read_reply().code, 226);
 }

@@ -1,10 +1,10 @@
 //! What arrives is what was sent: every size, both directions, both representations, from any position.
 
 use std::io::Write;
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 
 use super::{HELPERS, login, noise, serve};
-use crate::support::{Client, Tree, accept, read_all};
+use crate::support::{Client, Data, Tree, read_all};
 
 const MIB: usize = 1024 * 1024;
 
@@ -39,7 +39,7 @@ fn passive_and_active_connections_carry_the_same() {
     for listen in ["127.0.0.1:0", "[::1]:0"] {
         let server = serve(&tree, &["--listen", listen]);
         let mut client = login(&server);
-        type Open = fn(&mut Client, &str) -> TcpStream;
+        type Open = fn(&mut Client, &str) -> Data;
         let epsv: Open = |client, line| {
             let data = client.epsv();
             client.expect(line, 150);
@@ -59,7 +59,7 @@ fn passive_and_active_connections_carry_the_same() {
         let active: Open = |client, line| {
             let listener = client.port_listener();
             client.expect(line, 150);
-            accept(&listener)
+            client.accept(&listener)
         };
         let ways: &[Open] = if listen.starts_with('[') { &[epsv, late, active] } else { &[epsv, pasv, late, active] };
         for (number, open) in ways.iter().enumerate() {
@@ -83,7 +83,7 @@ fn two_hundred_transfers_at_once() {
     tree.file("down", &down);
     let server = serve(&tree, &[]);
     let before = server.descriptors();
-    let mut sessions: Vec<(Client, TcpStream)> = (0..200)
+    let mut sessions: Vec<(Client, Data)> = (0..200)
         .map(|number| {
             let mut client = login(&server);
             let data = client.epsv();
