@@ -5,10 +5,21 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use super::tls::TlsStream;
 
-/// A data connection. Under TLS its handshake begins with the first octet, or with [`Data::begin`]; when it is dropped,
-/// close_notify is sent, as long as there was a handshake.
+/// A data connection. Under TLS its handshake begins with the first octet, or with [`Data::begin`].
+///
+/// A client has manners: it says the end of TLS where it has come to the end of a download, or closes. After an upload it
+/// waits for the server's end as well, because whoever closes with octets unread (a ticket) throws away what he has sent
+/// last.
 #[derive(Debug)]
-pub struct Data(Layer);
+pub struct Data(Layer, Way);
+
+/// Which way octets went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    None,
+    Down,
+    Up,
+}
 
 #[derive(Debug)]
 enum Layer {
@@ -19,11 +30,11 @@ enum Layer {
 
 impl Data {
     pub fn plain(socket: TcpStream) -> Data {
-        Data(Layer::Plain(socket))
+        Data(Layer::Plain(socket), Way::None)
     }
 
     pub fn tls(stream: TlsStream) -> Data {
-        Data(Layer::Tls(Box::new(stream)))
+        Data(Layer::Tls(Box::new(stream)), Way::None)
     }
 
     /// Carries out the handshake, where there is TLS.
@@ -39,6 +50,14 @@ impl Data {
         }
     }
 
+    /// Waits until the server has sent something: then it knows that the connection is up.
+    pub fn await_octets(&mut self) {
+        match &mut self.0 {
+            Layer::Tls(stream) => stream.await_octets().expect("something comes"),
+            _ => assert_eq!(self.socket().peek(&mut [0; 1]).expect("something comes"), 1),
+        }
+    }
+
     /// Says that nothing more will be written, and closes: under TLS even a file of no octets has its handshake.
     pub fn finish(mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
@@ -47,7 +66,10 @@ impl Data {
     /// As that of the socket; under TLS, close_notify comes first.
     pub fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
         match &mut self.0 {
-            Layer::Tls(stream) if how != Shutdown::Read => stream.end_output()?,
+            Layer::Tls(stream) if how != Shutdown::Read => {
+                stream.end_output()?;
+                self.1 = Way::Up;
+            }
             _ => {}
         }
         match how {
@@ -103,7 +125,15 @@ impl Read for Data {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
             Layer::Plain(socket) => socket.read(buffer),
-            Layer::Tls(stream) => stream.read(buffer),
+            Layer::Tls(stream) => {
+                let count = stream.read(buffer)?;
+                if count == 0 && !buffer.is_empty() {
+                    // The server may be gone by now.
+                    let _ = stream.end_output();
+                }
+                self.1 = Way::Down;
+                Ok(count)
+            }
             Layer::Taken => unreachable!("nothing holds it any more"),
         }
     }
@@ -113,7 +143,10 @@ impl Write for Data {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
             Layer::Plain(socket) => socket.write(octets),
-            Layer::Tls(stream) => stream.write(octets),
+            Layer::Tls(stream) => {
+                self.1 = Way::Up;
+                stream.write(octets)
+            }
             Layer::Taken => unreachable!("nothing holds it any more"),
         }
     }
@@ -130,6 +163,9 @@ impl Drop for Data {
         {
             // The server may have left already.
             let _ = stream.end_output();
+            if self.1 == Way::Up {
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
         }
     }
 }

@@ -109,7 +109,7 @@ impl Tls {
     pub fn over(&self, socket: TcpStream) -> TlsStream {
         let name = ServerName::try_from("localhost").unwrap();
         let tls = ClientConnection::new(self.config.clone(), name).unwrap();
-        TlsStream { socket, tls: Box::new(tls), records: Records::default() }
+        TlsStream { socket, tls: Box::new(tls), records: Records::default(), piece: usize::MAX }
     }
 }
 
@@ -119,9 +119,18 @@ pub struct TlsStream {
     socket: TcpStream,
     tls: Box<ClientConnection>,
     records: Records,
+    /// How many octets are sent at once.
+    piece: usize,
 }
 
 impl TlsStream {
+    /// Sends no more than `octets` at once.
+    pub fn in_pieces_of(mut self, octets: usize) -> TlsStream {
+        self.piece = octets;
+        self.socket.set_nodelay(true).unwrap();
+        self
+    }
+
     /// Carries out the handshake, if it is not over.
     ///
     /// # Errors
@@ -178,18 +187,29 @@ impl TlsStream {
         self.tls.peer_certificates().unwrap()[0].to_vec()
     }
 
+    /// What the server has shown, in DER and in its order.
+    pub fn chain(&self) -> Vec<Vec<u8>> {
+        self.tls.peer_certificates().unwrap().iter().map(|certificate| certificate.to_vec()).collect()
+    }
+
     /// The lengths of the records that came, by their content type.
     pub fn records(&self) -> &[(u8, usize)] {
         &self.records.whole
     }
 
-    /// The octets of the handshake's begin, which are not sent.
+    /// What would be sent next, which is not sent then.
     pub fn hello(&mut self) -> Vec<u8> {
         let mut octets = Vec::new();
         while self.tls.wants_write() {
             self.tls.write_tls(&mut octets).unwrap();
         }
         octets
+    }
+
+    /// Waits until something has come, and keeps it.
+    pub fn await_octets(&mut self) -> io::Result<()> {
+        self.handshake()?;
+        self.receive().map(drop)
     }
 
     /// Takes what comes from the socket.
@@ -225,8 +245,14 @@ impl Write for TlsStream {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut self.socket)?;
+        if self.piece == usize::MAX {
+            while self.tls.wants_write() {
+                self.tls.write_tls(&mut self.socket)?;
+            }
+            return Ok(());
+        }
+        for piece in self.hello().chunks(self.piece) {
+            self.socket.write_all(piece)?;
         }
         Ok(())
     }

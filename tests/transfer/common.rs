@@ -27,7 +27,7 @@ pub fn noise(length: usize, seed: u64) -> Vec<u8> {
 pub fn stalled_retr(client: &mut Client, name: &str) -> Data {
     let mut data = client.epsv();
     client.expect(format!("RETR {name}"), 150);
-    data.begin();
+    data.await_octets();
     data
 }
 

@@ -1,7 +1,7 @@
 //! Transfers that do not come to their end: connections that break, files that shrink, disks that are full.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ fn a_reset_data_connection_is_426_and_the_session_goes_on() {
         let mut client = login(&server);
         assert_eq!(client.retrieve("small").1.code, 226);
         let before = server.descriptors();
-        for _ in 0..5 {
+        for _ in 0..4 {
             reset(stalled_retr(&mut client, "big"));
             assert_eq!(client.read_reply().code, 426);
 
@@ -44,8 +44,14 @@ fn a_client_that_only_half_closes_still_gets_its_file() {
     let server = serve(&tree, &[]);
     let mut client = login(&server);
     let mut data = client.epsv();
-    data.shutdown(Shutdown::Write).unwrap();
+    if !data.is_tls() {
+        data.shutdown(Shutdown::Write).unwrap();
+    }
     client.expect("RETR f", 150);
+    // TLS has no end before it has begun.
+    if data.is_tls() {
+        data.shutdown(Shutdown::Write).unwrap();
+    }
     assert!(read_all(&mut data) == content);
     assert_eq!(client.read_reply().code, 226);
 }
@@ -86,7 +92,9 @@ fn a_file_that_shrinks_is_not_complete() {
         let mut data = stalled_retr(&mut client, "big");
         client.expect("NOOP", 200);
         OpenOptions::new().write(true).open(tree.at("big")).unwrap().set_len(1_000).unwrap();
-        let octets = read_all(&mut data);
+        let mut octets = Vec::new();
+        let end = data.read_to_end(&mut octets);
+        assert_eq!(end.is_err(), data.is_tls(), "under TLS the end of half a file is not announced: {end:?}");
         let reply = client.read_reply();
         assert!([426, 451].contains(&reply.code), "{} octets and then {reply}", octets.len());
         assert_eq!(client.retrieve("small").0, b"x");
