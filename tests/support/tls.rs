@@ -356,7 +356,8 @@ impl ClientSessionStore for Kept {
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.lock().tls13.pop_front()
+        // The newest first, as rustls does it itself.
+        self.lock().tls13.pop_back()
     }
 }
 

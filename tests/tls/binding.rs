@@ -126,7 +126,7 @@ fn the_own_session_resumes_as_often_as_there_are_transfers() {
                 }
             }
         }
-        assert!(reuse == "prefer" || !server.log().contains("do not resume"), "{}", server.log());
+        assert!(reuse == "prefer" || !server.log().contains("did not resume"), "{}", server.log());
     }
 }
 
@@ -152,14 +152,14 @@ fn prefer_accepts_a_full_handshake_and_says_so_once_a_session() {
     let tree = Tree::new();
     tree.file("f", "content").file("up", "");
     let server = serve(&tree, &["--tls-reuse", "prefer"]);
-    let lines = |server: &Server| server.log().matches("do not resume").count();
+    let lines = |server: &Server| server.log().matches("did not resume").count();
     for (number, version) in VERSIONS.into_iter().enumerate() {
         let mut client = login(&server, &Tls::remembering(version, Memory::Nothing));
         for _ in 0..4 {
             assert_eq!(round(&mut client, "prefer"), [false; 3]);
         }
         client.expect("QUIT", 221);
-        server.wait_for_log("do not resume");
+        server.wait_for_log("did not resume");
         assert_eq!(lines(&server), number + 1, "{}", server.log());
     }
 }
@@ -182,7 +182,7 @@ fn off_asks_for_nothing_and_gives_nothing() {
     let mut client = login(&server, &tls);
     assert_eq!(round(&mut client, "off"), [false; 3]);
     assert_eq!(tls.given(), 0);
-    assert!(!server.log().contains("do not resume"), "{}", server.log());
+    assert!(!server.log().contains("did not resume"), "{}", server.log());
 }
 
 #[test]

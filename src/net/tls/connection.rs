@@ -40,6 +40,8 @@ pub(super) struct Binding {
 pub struct Connection {
     tls: Box<ServerConnection>,
     binding: Option<Binding>,
+    /// What is wrong with the record that was received last.
+    bad: Option<rustls::Error>,
 }
 
 impl fmt::Debug for Connection {
@@ -52,7 +54,7 @@ impl Connection {
     pub(super) fn new(config: Arc<ServerConfig>, binding: Option<Binding>) -> Result<Connection, HandshakeError> {
         let mut tls = ServerConnection::new(config).map_err(|error| HandshakeError::Failed(io::Error::other(error)))?;
         tls.set_buffer_limit(Some(TLS_OCTETS_AHEAD));
-        Ok(Connection { tls: Box::new(tls), binding })
+        Ok(Connection { tls: Box::new(tls), binding, bad: None })
     }
 
     /// Goes on with the handshake.
@@ -130,21 +132,13 @@ impl Connection {
     pub fn read(&mut self, socket: &mut (impl Read + Write), buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.tls.reader().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if let Err(error) = self.receive(socket) {
-                        return self.last_octets(buffer, error);
-                    }
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.bad.take() {
+                    // It is told after the good ones before it were read.
+                    Some(bad) => return Err(io::Error::new(io::ErrorKind::InvalidData, bad)),
+                    None => self.receive(socket)?,
+                },
                 read => return read,
             }
-        }
-    }
-
-    /// What came in good records before a bad one is still good; the error comes back with the next call.
-    fn last_octets(&mut self, buffer: &mut [u8], error: io::Error) -> io::Result<usize> {
-        match self.tls.reader().read(buffer) {
-            Ok(count) if count > 0 && error.kind() == io::ErrorKind::InvalidData => Ok(count),
-            _ => Err(error),
         }
     }
 
@@ -158,7 +152,11 @@ impl Connection {
             Err(error) => {
                 // The alert says what was wrong; a client that has left misses nothing.
                 let _ = self.flush(socket);
-                Err(io::Error::new(io::ErrorKind::InvalidData, error))
+                if self.tls.is_handshaking() {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                }
+                self.bad = Some(error);
+                Ok(())
             }
         }
     }

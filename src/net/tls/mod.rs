@@ -27,9 +27,10 @@ pub use kernel::Kernel;
 pub use kernel::close as close_by_kernel;
 use tickets::Tickets;
 
-/// Tickets that a control connection gives: clients that use each only once (curl) live on them for a while, and
-/// get one more with each data connection.
-const CONTROL_TICKETS: usize = 4;
+/// Tickets that a control connection gives: clients that use each only once live on them for a while, and get one more
+/// with each download. As many as clients keep for one server (rustls: 8), so that these are the only ones that they
+/// have: with one of an earlier control connection a data connection would be refused.
+const CONTROL_TICKETS: usize = 8;
 
 /// `--tls-reuse`: what a data connection has to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
