@@ -12,6 +12,10 @@ mod others;
 #[path = "clients/python.rs"]
 mod python;
 mod support;
+#[path = "clients/tls.rs"]
+mod tls;
+#[path = "clients/tls_openssl.rs"]
+mod tls_openssl;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
