@@ -146,7 +146,8 @@ fn through_pipe(
 ) -> Result<Option<Came>, Stop> {
     let Some(pipe) = scratch.pipe() else { return Ok(None) };
     let moved = match stream.move_into(pipe, budget.min(pipe.octets())) {
-        Ok(0) => return Ok(Some(Came::End)),
+        // The end, or urgent data, at which splice stops as well: reading tells them apart.
+        Ok(0) => return copy(target, stream, budget, scratch.buffer(), octets).map(Some),
         Ok(moved) => moved,
         Err(Errno::AGAIN) => return Err(Stop::Blocked),
         Err(Errno::INTR) => return Ok(Some(Came::Octets(0))),
