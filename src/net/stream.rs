@@ -5,7 +5,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::tls::{self, Connection, HandshakeError, Kernel};
+use super::tls::{self, Begun, Connection, HandshakeError, Kernel};
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -57,6 +57,14 @@ impl Stream {
         self.layer = Layer::Tls(connection);
     }
 
+    /// Whether the peer has sent the first octet of its handshake.
+    pub fn begun(&self) -> Begun {
+        match self.socket.peek(&mut [0]) {
+            Ok(count) if count > 0 => Begun::Already,
+            _ => Begun::NotYet,
+        }
+    }
+
     /// Goes on with the handshake; where it has to wait, says for what.
     pub fn handshake(&mut self) -> Result<Option<Direction>, HandshakeError> {
         let Layer::Tls(tls) = &mut self.layer else { return Ok(None) };
@@ -83,6 +91,10 @@ impl Stream {
     /// It could, and did not; the stream is of no further use.
     pub fn hand_over(&mut self, kernel: &Kernel) -> io::Result<()> {
         if !self.tls().is_some_and(|tls| tls.suits(kernel)) {
+            return Ok(());
+        }
+        if tls::prepare_kernel(&self.socket).is_err() {
+            // A connection that is half closed already cannot be handed over: it goes on as it is.
             return Ok(());
         }
         match mem::replace(&mut self.layer, Layer::Kernel) {

@@ -115,7 +115,6 @@ impl Connection {
     /// The kernel does not do what it did at the start; the connection is of no further use.
     pub fn hand_over(self, socket: &impl AsFd) -> io::Result<()> {
         let version = self.tls.protocol_version().ok_or(io::ErrorKind::NotConnected)?;
-        kernel::prepare(socket)?;
         let (sequence, secrets) = self.tls.dangerous_extract_secrets().map_err(io::Error::other)?.tx;
         kernel::hand_over(socket, version, sequence, &secrets)
     }

@@ -100,7 +100,7 @@ fn attempt(cipher: Cipher) -> io::Result<()> {
 }
 
 /// Prepares a socket; it stays as it is where the kernel has no TLS.
-pub(super) fn prepare(socket: &impl AsFd) -> io::Result<()> {
+pub fn prepare(socket: &impl AsFd) -> io::Result<()> {
     Ok(TcpUlp::default().set(socket, b"tls")?)
 }
 

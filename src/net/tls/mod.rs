@@ -24,7 +24,7 @@ pub use certificate::{
 };
 pub use connection::{Connection, HandshakeError};
 pub use kernel::Kernel;
-pub use kernel::close as close_by_kernel;
+pub use kernel::{close as close_by_kernel, prepare as prepare_kernel};
 use tickets::Tickets;
 
 /// Tickets that a control connection gives: clients that use each only once live on them for a while, and get one more
@@ -48,6 +48,13 @@ pub enum Reuse {
 pub enum Flow {
     Download,
     Upload,
+}
+
+/// Whether the client has begun its handshake when the data connection is taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    Already,
+    NotYet,
 }
 
 /// Who this server is, and whom it believes: the same for all connections, until it is replaced as a whole.
@@ -128,10 +135,12 @@ impl Session {
     /// The server's side of one of its data connections.
     ///
     /// A client that only writes may close with a ticket unread, which resets the connection and loses the tail of an
-    /// upload: it gets none, unless it could not go on without.
-    pub fn data(&self, flow: Flow) -> Result<Connection, HandshakeError> {
+    /// upload: it gets none, unless it could not go on without. Such a client (curl) begins its handshake before 150,
+    /// which is held back for it until the ticket is sent; one that waits for 150 (lftp) uses its tickets again.
+    pub fn data(&self, flow: Flow, begun: Begun) -> Result<Connection, HandshakeError> {
         let tickets = match (self.reuse, flow) {
             (Reuse::Off, _) | (Reuse::Prefer, Flow::Upload) => 0,
+            (Reuse::Require, Flow::Upload) if begun == Begun::NotYet => 0,
             (Reuse::Require, _) | (Reuse::Prefer, Flow::Download) => 1,
         };
         self.tickets.forget_foreign();
