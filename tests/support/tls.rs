@@ -206,10 +206,15 @@ impl TlsStream {
         octets
     }
 
-    /// Waits until something has come, and keeps it.
+    /// Waits until octets have come that can be read, and keeps them.
     pub fn await_octets(&mut self) -> io::Result<()> {
         self.handshake()?;
-        self.receive().map(drop)
+        while self.tls.process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() == 0) {
+            if self.receive()? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
     }
 
     /// Takes what comes from the socket.
