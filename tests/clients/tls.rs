@@ -82,6 +82,11 @@ pub fn assert_arrived(directory: &Tree, name: &str, sizes: &[usize], what: &str)
     }
 }
 
+/// Fails where a transfer broke off: clients that try again hide it.
+pub fn assert_none_broke_off(server: &Server, what: &str) {
+    assert!(!server.log().contains("incomplete"), "{what}: {}", server.log());
+}
+
 /// curl as `u`; nothing where it is not installed.
 fn curl(case: Case) -> Option<std::process::Command> {
     let mut command = client("curl")?;
@@ -109,6 +114,7 @@ fn both_ways_with_curl(case: Case, sizes: &[usize]) {
     assert_arrived(&home, "down", sizes, &format!("curl fetches, {case:?}"));
     let listing = String::from_utf8(run(curl(case).unwrap().arg(case.url(&server, "up/")))).unwrap();
     assert_eq!(listing.lines().count(), sizes.len(), "{case:?}: {listing}");
+    assert_none_broke_off(&server, &format!("curl, {case:?}"));
 }
 
 #[test]
@@ -176,6 +182,7 @@ fn both_ways_with_lftp(case: Case, sizes: &[usize]) {
     // At once over several sessions.
     lftp(case, &server, &home, "mirror --parallel=3 up again");
     assert_arrived(&home, "again", sizes, &format!("lftp fetches at once, {case:?}"));
+    assert_none_broke_off(&server, &format!("lftp, {case:?}"));
 }
 
 #[test]
@@ -200,6 +207,7 @@ fn python(case: Case, session: &str, sizes: &[usize]) {
     python.arg(tree.path()).args(sizes.iter().map(usize::to_string));
     let output = run(&mut python);
     assert_eq!(String::from_utf8_lossy(&output), "all is well\n", "{case:?}, {session}");
+    assert_none_broke_off(&server, &format!("ftplib, {case:?}, {session}"));
 }
 
 #[test]
