@@ -104,7 +104,7 @@ fn s_client_in_every_case() {
         assert_eq!(rest, "");
         drop(control.input);
         control.child.wait().unwrap();
-        assert!(!server.log().contains("do not resume"), "{case:?}: {}", server.log());
+        assert!(!server.log().contains("did not resume"), "{case:?}: {}", server.log());
     });
 }
 
