@@ -32,6 +32,9 @@ use tickets::Tickets;
 /// have: with one of an earlier control connection a data connection would be refused.
 const CONTROL_TICKETS: usize = 8;
 
+/// Different tickets shown, from which on a client counts as one that uses each only once: half of what it was given.
+const TICKETS_USED_UP: usize = CONTROL_TICKETS / 2;
+
 /// `--tls-reuse`: what a data connection has to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
@@ -136,11 +139,12 @@ impl Session {
     ///
     /// A client that only writes may close with a ticket unread, which resets the connection and loses the tail of an
     /// upload: it gets none, unless it could not go on without. Such a client (curl) begins its handshake before 150,
-    /// which is held back for it until the ticket is sent; one that waits for 150 (lftp) uses its tickets again.
+    /// which is held back for it until the ticket is sent. Of those that wait for 150, lftp shows one ticket again and
+    /// again and needs no other; who has shown several uses each only once, and gets more before they run out.
     pub fn data(&self, flow: Flow, begun: Begun) -> Result<Connection, HandshakeError> {
         let tickets = match (self.reuse, flow) {
             (Reuse::Off, _) | (Reuse::Prefer, Flow::Upload) => 0,
-            (Reuse::Require, Flow::Upload) if begun == Begun::NotYet => 0,
+            (Reuse::Require, Flow::Upload) if begun == Begun::NotYet && self.tickets.used() < TICKETS_USED_UP => 0,
             (Reuse::Require, _) | (Reuse::Prefer, Flow::Download) => 1,
         };
         self.tickets.forget_foreign();

@@ -24,6 +24,8 @@ pub(super) struct Tickets {
     key: LessSafeKey,
     /// Sessions with an id, the oldest first.
     sessions: Mutex<VecDeque<(Vec<u8>, Vec<u8>)>>,
+    /// The nonce of the ticket that was shown last, and how many times it was another one than before.
+    shown: Mutex<([u8; NONCE_LEN], usize)>,
     /// Whether a ticket or an id was shown that is not one of these.
     foreign: AtomicBool,
 }
@@ -40,7 +42,7 @@ impl Tickets {
         let mut key = [0; 32];
         SystemRandom::new().fill(&mut key).ok()?;
         let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &key).ok()?);
-        Some(Tickets { key, sessions: Mutex::default(), foreign: AtomicBool::new(false) })
+        Some(Tickets { key, sessions: Mutex::default(), shown: Mutex::default(), foreign: AtomicBool::new(false) })
     }
 
     /// Whether a ticket or an id of some other session was shown since [`Tickets::forget_foreign`].
@@ -50,6 +52,19 @@ impl Tickets {
 
     pub(super) fn forget_foreign(&self) {
         self.foreign.store(false, Ordering::Relaxed);
+    }
+
+    /// How many different tickets were shown: a client that uses each only once shows ever new ones.
+    pub(super) fn used(&self) -> usize {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn note_shown(&self, ticket: &[u8]) {
+        let Some(nonce) = ticket.first_chunk::<NONCE_LEN>() else { return };
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.0 != *nonce {
+            *shown = (*nonce, shown.1 + 1);
+        }
     }
 
     fn sessions(&self) -> MutexGuard<'_, VecDeque<(Vec<u8>, Vec<u8>)>> {
@@ -87,8 +102,9 @@ impl ProducesTickets for Tickets {
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let plain = self.open(ticket);
-        if plain.is_none() {
-            self.foreign.store(true, Ordering::Relaxed);
+        match &plain {
+            Some(_) => self.note_shown(ticket),
+            None => self.foreign.store(true, Ordering::Relaxed),
         }
         plain
     }
@@ -145,6 +161,10 @@ mod tests {
         assert_ne!(ticket, mine.encrypt(b"state").unwrap());
         assert_eq!(mine.decrypt(&ticket).as_deref(), Some(&b"state"[..]));
         assert!(!mine.saw_foreign());
+        assert!(mine.decrypt(&ticket).is_some());
+        assert_eq!(mine.used(), 1);
+        assert!(mine.decrypt(&mine.encrypt(b"state").unwrap()).is_some());
+        assert_eq!(mine.used(), 2);
         assert_eq!(other.decrypt(&ticket), None);
         assert!(other.saw_foreign());
         for cut in 0..ticket.len() {
