@@ -7,10 +7,10 @@
 //!  5        server      the loop, sessions, data connections, errands, signals
 //!  4        protocol    the protocol interpreter, sans-IO     transfer   the data transfer process
 //!  3        options     command line and environment          job        what the two above share
-//!  2        auth        credentials → account, or nobody      log        the log and the transfer log
-//!           listing     LIST, NLST, MLSD, MLST: lines
-//!  1        account     users and rights     fs   the sandbox
-//!           net         streams, listeners, passive ports     reactor    readiness, turns, time
+//!  2        auth        credentials → account, or nobody      listing    LIST, NLST, MLSD, MLST: lines
+//!  1        account     users and rights                      fs         the sandbox
+//!           net         streams, TLS, listeners, ports        reactor    readiness, turns, time
+//!           log         the log and the transfer log
 //!  0        limits      every bound          sys  the kernel  time       civil time
 //! ```
 //!

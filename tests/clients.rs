@@ -38,7 +38,7 @@ fn client(program: &str) -> Option<Command> {
     }
     let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
     assert!(!in_ci, "{program} is not installed, and CI=true wants every client");
-    eprintln!("did not run: {program} is not installed");
+    crate::support::did_not_run(format_args!("did not run: {program} is not installed"));
     None
 }
 

@@ -212,45 +212,39 @@ pub(crate) fn is_anonymous(name: &[u8]) -> bool {
 impl Users {
     /// The account that `credentials` open, if they do. Takes milliseconds to a second where [`Users::is_costly`].
     pub fn verify(&self, credentials: &Credentials) -> Option<Account> {
-        if let Some(account) = self.anonymous.as_ref().filter(|_| is_anonymous(&credentials.user)) {
-            return Some(account.clone());
+        if let Some(account) = self.verify_at_once(credentials) {
+            return Some(account);
         }
-        let password = match &credentials.proof {
-            Proof::Password(password) => password.expose(),
-            Proof::Certificate => return self.certified(&credentials.user),
-        };
+        let Proof::Password(password) = &credentials.proof else { return None };
+        let password = password.expose();
         let tried = &password[..password.len().min(limits::PASSWORD_OCTETS_MAX)];
-        let entry = std::str::from_utf8(&credentials.user).ok().and_then(|name| self.named.get(name));
-        let (right, costly) = match entry.map(|entry| &entry.check) {
-            Some(Check::Plain(secret)) => (same(secret.expose(), tried), false),
-            Some(Check::Hashed(hash)) => {
-                (hash.verify(tried), Some(hash.cost()) == self.costliest.as_ref().map(Hash::cost))
-            }
-            Some(Check::Locked) | None => (false, false),
+        let entry = self.entry(&credentials.user);
+        let hash = match entry.map(|entry| &entry.check) {
+            Some(Check::Hashed(hash)) => Some(hash),
+            Some(Check::Plain(_) | Check::Locked) | None => None,
         };
-        if let (Some(hash), false, false) = (&self.costliest, right, costly) {
+        let right = hash.is_some_and(|hash| hash.verify(tried));
+        if let Some(costliest) =
+            self.costliest.as_ref().filter(|costliest| hash.map(Hash::cost) != Some(costliest.cost()))
+            && !right
+        {
             // The answer is of no interest, only what it costs: every refusal costs what the costliest does.
             // `black_box` keeps the call.
-            std::hint::black_box(hash.verify(tried));
+            std::hint::black_box(costliest.verify(tried));
         }
         let right = right && password.len() <= limits::PASSWORD_OCTETS_MAX;
         entry.filter(|_| right).map(|entry| entry.account.clone())
     }
 
-    /// The account of somebody whose certificate bears his name; one that is locked stays so.
-    fn certified(&self, user: &[u8]) -> Option<Account> {
-        let entry = self.named.get(std::str::from_utf8(user).ok()?)?;
-        (!matches!(entry.check, Check::Locked)).then(|| entry.account.clone())
-    }
-
-    /// The account, where that takes no hash: an anonymous one, or the right password of the command line. Nothing says
-    /// nothing.
+    /// The account, where that takes no hash: an anonymous one, the right password of the command line, a certificate.
+    /// Nothing says nothing.
     pub fn verify_at_once(&self, credentials: &Credentials) -> Option<Account> {
         if let Some(account) = self.anonymous.as_ref().filter(|_| is_anonymous(&credentials.user)) {
             return Some(account.clone());
         }
-        let entry = self.named.get(std::str::from_utf8(&credentials.user).ok()?)?;
+        let entry = self.entry(&credentials.user)?;
         match (&entry.check, &credentials.proof) {
+            // Whoever is locked stays so, whatever he shows.
             (Check::Locked, _) => None,
             (Check::Plain(secret), Proof::Password(password)) => {
                 same(secret.expose(), password.expose()).then(|| entry.account.clone())
@@ -258,6 +252,10 @@ impl Users {
             (_, Proof::Certificate) => Some(entry.account.clone()),
             (Check::Hashed(_), Proof::Password(_)) => None,
         }
+    }
+
+    fn entry(&self, user: &[u8]) -> Option<&Entry> {
+        self.named.get(std::str::from_utf8(user).ok()?)
     }
 
     /// Whether [`Users::verify`] may take long (there is a hashed password), and so belongs on a helper.

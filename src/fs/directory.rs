@@ -66,7 +66,7 @@ impl Directory {
     }
 
     /// Its own facts, as they were when it was opened.
-    pub fn own_facts(&self) -> Option<&Facts> {
-        Some(&self.facts)
+    pub fn own_facts(&self) -> &Facts {
+        &self.facts
     }
 }

@@ -74,6 +74,10 @@ impl Root {
     /// Where a link leads, as it is written there.
     pub fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, Error> {
         let place = self.find(path, OFlags::NOFOLLOW)?;
+        // A long one stands in a block of its own, and the kernel cannot say whether that is in its cache.
+        if self.patience == Patience::CachedOnly && place.waits != Waits::Never {
+            return Err(Error::WouldWait);
+        }
         Ok(readlinkat(&place.at, "", Vec::new())?.into_bytes())
     }
 

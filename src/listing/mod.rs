@@ -322,7 +322,7 @@ impl Listing {
             _ => None,
         };
         if let Style::Facts(set, rights) = self.style {
-            let parent = open.directory.own_facts();
+            let parent = Some(open.directory.own_facts());
             let linked =
                 if facts.kind == Kind::Link { self.root.facts(&open.path.child(&entry.name)).ok() } else { None };
             self.format.facts(output, &entry.name, &facts, target.as_deref(), linked.as_ref(), parent, set, rights);
@@ -369,13 +369,16 @@ impl Listing {
     pub fn collect_bounded(mut self, patience: Patience) -> Result<Vec<Vec<u8>>, fs::Error> {
         self.entries_left = self.entries_left.min(STAT_ENTRIES_MAX);
         let mut text = Vec::new();
-        loop {
+        let whole = loop {
             let mut piece = Vec::new();
             let filled = self.fill(&mut piece, patience)?;
             text.append(&mut piece);
             if filled == Fill::End || text.len() > STAT_OCTETS_MAX {
-                break;
+                break filled == Fill::End && self.entries_left > 0;
             }
+        };
+        if !whole {
+            text.extend_from_slice(b"(There may be more: this reply ends here. LIST shows all.)\r\n");
         }
         let lines = text.split(|octet| *octet == b'\n').filter(|line| !line.is_empty());
         Ok(lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect())

@@ -59,8 +59,6 @@ pub enum Direction {
     In,
     /// From the server (RETR).
     Out,
-    /// Nowhere: it was deleted (DELE).
-    Delete,
 }
 
 /// One line of the transfer log, in the form of wu-ftpd that ProFTPD, vsftpd and pure-ftpd write (xferlog(5)).
@@ -72,7 +70,7 @@ pub struct Transfer<'a> {
     pub duration: Duration,
     /// The client.
     pub peer: IpAddr,
-    /// Octets of the file that were moved.
+    /// Octets that went over the data connection.
     pub octets: u64,
     /// The file, as the user sees it or as the host does; octets.
     pub path: &'a [u8],
@@ -82,7 +80,7 @@ pub struct Transfer<'a> {
     pub direction: Direction,
     /// Whether the user is the anonymous one.
     pub anonymous: bool,
-    /// The user's name; for an anonymous one, what he gave as password.
+    /// The user's name; `anonymous` for an anonymous one.
     pub user: &'a [u8],
     /// Whether all of it arrived.
     pub complete: bool,
@@ -99,7 +97,6 @@ impl Transfer<'_> {
         let direction = match self.direction {
             Direction::In => 'i',
             Direction::Out => 'o',
-            Direction::Delete => 'd',
         };
         let access = if self.anonymous { 'a' } else { 'r' };
         line.extend_from_slice(format!(" {mode} _ {direction} {access} ").as_bytes());
@@ -164,6 +161,5 @@ mod tests {
         };
         let line = b"Fri Jan  2 03:04:05 2026 0 192.0.2.7 4096 \xff a _ i a _ ftp 0 * i\n";
         assert_eq!(other.line(), line);
-        assert!(Transfer { direction: Direction::Delete, ..transfer }.line().windows(7).any(|part| part == b" b _ d "));
     }
 }

@@ -13,11 +13,6 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Whether an address reaches nobody but this host.
-pub fn is_loopback(ip: IpAddr) -> bool {
-    ip.is_loopback()
-}
-
 /// Whether an address means nothing outside of its own network (RFC 1918, RFC 4193, RFC 3927, loopback).
 pub fn is_private(ip: IpAddr) -> bool {
     match ip {

@@ -261,7 +261,10 @@ impl Interpreter {
         if verb.is_empty() && argument.is_empty() {
             return;
         }
-        let shown = if verb.eq_ignore_ascii_case(b"PASS") { b"PASS (hidden)" } else { line.as_slice() };
+        // A password that was mistyped (a blank before PASS, a tab behind it) is one all the same.
+        let start = line.trim_ascii_start();
+        let secret = start.len() >= 4 && start[..4].eq_ignore_ascii_case(b"PASS");
+        let shown = if secret { b"PASS (hidden)" } else { line.as_slice() };
         log::debug!("{}: > {}", self.peer.ip(), Shown(shown));
         if first && is_http(verb) {
             return self.close();

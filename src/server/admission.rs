@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use mio::net::TcpStream;
-use rustix::io::Errno;
 
 use super::Door;
+use crate::fs::Errno;
 use crate::net::canonical;
 use crate::protocol::state::Protection;
 

@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use mio::Interest;
 use mio::net::TcpListener;
-use rustix::io::Errno;
 
 use super::admission::Admission;
 use super::certificate::Certificate;
@@ -17,12 +16,12 @@ use super::context::{Context, Phase};
 use super::errand::{Helpers, resolve};
 use super::passive::PassiveHost;
 use super::{Door, HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, Terminal, signals};
-use crate::fs::{Disks, Owners, Patience, ProcessIds, Root};
+use crate::fs::{Disks, Errno, Owners, Patience, ProcessIds, Root};
 use crate::limits::{DESCRIPTORS_OF_ITS_OWN, DESCRIPTORS_PER_SESSION};
 use crate::listing::Format;
 use crate::log::{Log, Shown};
 use crate::net::tls::{Authority, CertificateError};
-use crate::net::{PortPool, canonical, control_listener, is_loopback, is_private};
+use crate::net::{PortPool, canonical, control_listener, is_private};
 use crate::options::{ClientLogin, DEFAULT_PORTS, Options, PassiveAddress};
 use crate::protocol::state::{Protection, Settings};
 use crate::reactor::{Reactor, bell};
@@ -257,7 +256,7 @@ fn warnings(options: &Options, addresses: &[SocketAddr]) -> Vec<String> {
         let why = "needs root or CAP_NET_BIND_SERVICE";
         warnings.push(format!("port {wanted} {why}; listening at port {instead} instead"));
     }
-    let only_here = addresses.iter().all(|address| is_loopback(canonical(*address).ip()));
+    let only_here = addresses.iter().all(|address| canonical(*address).ip().is_loopback());
     if only_here {
         warnings.push("only programs on this machine can connect: --listen names loopback addresses alone".to_owned());
     }
@@ -276,7 +275,7 @@ fn warnings(options: &Options, addresses: &[SocketAddr]) -> Vec<String> {
             warnings.push(format!(
                 "--passive-address {address}: PASV can only tell an IPv4 address, and EPSV tells none; it has no effect"
             ));
-        } else if (is_loopback(address) && !only_here) || address.is_unspecified() || address.is_multicast() {
+        } else if (address.is_loopback() && !only_here) || address.is_unspecified() || address.is_multicast() {
             warnings.push(format!("--passive-address {address}: no client can open a data connection to it"));
         } else if is_private(address) && !only_here {
             warnings.push(format!(

@@ -17,7 +17,9 @@ fn a_fifo_a_socket_and_a_device_are_refused_at_once() {
     // /dev/zero never ends.
     match mknodat(CWD, world.at("srv/zero"), FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(1, 5)) {
         Ok(()) => names.push("zero"),
-        Err(errno) => eprintln!("did not run with a device: this user may not make one ({errno})"),
+        Err(errno) => {
+            crate::support::did_not_run(format_args!("did not run with a device: this user may not make one ({errno})"))
+        }
     }
     for helpers in ["2", "0"] {
         let server = serve(&world, &["--helpers", helpers]);

@@ -10,7 +10,7 @@ use crate::support::{Client, Server, Tree};
 pub fn full_disk(random: &mut Random) {
     let tree = Tree::new();
     let Some(disk) = SmallDisk::mount(&tree) else {
-        eprintln!("did not run: a file system of 1 MiB can only be mounted by root");
+        crate::support::did_not_run(format_args!("did not run: a file system of 1 MiB can only be mounted by root"));
         return;
     };
     let root = tree.at("disk");

@@ -137,7 +137,7 @@ fn a_full_disk_is_452_and_the_part_can_be_resumed() {
     let tree = Tree::new();
     let disk = tree.directory("disk").at("disk");
     let Some(_mounted) = Small::mount(&disk, "2m") else {
-        eprintln!("did not run: this user may not mount a tmpfs");
+        crate::support::did_not_run(format_args!("did not run: this user may not mount a tmpfs"));
         return;
     };
     for (helpers, kind) in [("2", "I"), ("0", "I"), ("2", "A")] {

@@ -208,7 +208,6 @@ impl Session {
             }
             Ok(count) => {
                 self.interpreter.receive(&buffer[..count]);
-                self.active = context.now;
                 if count < room && self.stream.is_plain() && !ready.has(Readiness::UNUSUAL) {
                     ready.clear(Readiness::READ);
                 }
@@ -238,6 +237,10 @@ impl Session {
                 None => false,
             };
             let carried_out = (self.interpreter.commands() - before) as usize;
+            if carried_out > 0 {
+                // A client that drips octets, and never ends its line, is idle.
+                self.active = context.now;
+            }
             commands = commands.saturating_sub(carried_out);
             let turn = Turn { key, peer: self.peer, ready, keeping: &mut self.keeping };
             let stepped = match self.data.step(turn, &mut octets, context) {
