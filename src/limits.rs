@@ -60,6 +60,8 @@ pub const ERRANDS_WAITING_MAX: usize = 4_096;
 pub const HELPER_STACK_OCTETS: usize = 256 * 1024;
 /// Log lines that wait for the disk; further ones are counted and dropped.
 pub const LOG_OCTETS_MAX: usize = 1024 * 1024;
+/// How long the thread that writes the log rests after each batch: at most 50 times a second it is woken.
+pub const LOG_REST: Duration = Duration::from_millis(20);
 /// How often the host name of `--passive-address` is looked up again.
 pub const RESOLVE_EVERY: Duration = Duration::from_secs(300);
 /// How often a silent control connection is probed by TCP, so that NAT tables keep it and dead peers are found.

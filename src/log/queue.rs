@@ -1,7 +1,8 @@
 //! Log lines on their way to the disk: pushing never waits for it.
 //!
-//! A bounded buffer for each log, and one thread that empties both. Without helpers (`--helpers 0`) there is no thread,
-//! and whoever pushes also writes.
+//! A bounded buffer for each log, and one thread that empties both. Waking it costs as much as a small file does, so it
+//! rests after each batch, and what comes meanwhile is one batch more. Without helpers (`--helpers 0`) there is no
+//! thread, and whoever pushes also writes.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -55,13 +56,24 @@ impl Waiting {
     }
 }
 
+/// What the thread is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Thread {
+    /// It sleeps until something comes.
+    #[default]
+    Waiting,
+    /// It has a batch in its hands.
+    Writing,
+    /// It sleeps for [`limits::LOG_REST`], whatever comes.
+    Resting,
+}
+
 #[derive(Debug, Default)]
 struct State {
     messages: Waiting,
     transfers: Waiting,
     reopen: bool,
-    /// The thread has a batch in its hands.
-    writing: bool,
+    thread: Thread,
     /// Where to write, if there is no thread.
     in_place: Option<Outputs>,
 }
@@ -77,8 +89,13 @@ impl State {
         Batch { messages, messages_dropped, transfers, transfers_dropped, reopen: std::mem::take(&mut self.reopen) }
     }
 
+    /// Whether the thread must not rest: files were renamed away, or the next lines would find no room.
+    fn is_urgent(&self) -> bool {
+        self.reopen || self.messages.octets.len().max(self.transfers.octets.len()) > limits::LOG_OCTETS_MAX / 2
+    }
+
     fn written(&mut self) {
-        (self.messages.in_flight, self.transfers.in_flight, self.writing) = (0, 0, false);
+        (self.messages.in_flight, self.transfers.in_flight) = (0, 0);
     }
 }
 
@@ -124,8 +141,10 @@ impl Queue {
 
     /// Waits until all is written, at most for `patience`; whether it is.
     pub(super) fn flush(&self, patience: Duration) -> bool {
-        let busy = |state: &mut State| state.writing || !state.is_empty();
-        let waited = self.written.wait_timeout_while(self.lock(), patience, busy);
+        let busy = |state: &mut State| state.thread == Thread::Writing || !state.is_empty();
+        let mut state = self.lock();
+        self.wake(&mut state);
+        let waited = self.written.wait_timeout_while(state, patience, busy);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !busy(&mut state)
     }
@@ -138,22 +157,35 @@ impl Queue {
             outputs.carry_out(state.take());
             state.written();
             state.in_place = Some(outputs);
-        } else if was_empty {
-            self.pushed.notify_one();
+        } else if state.is_urgent() || (was_empty && state.thread == Thread::Waiting) {
+            self.wake(&mut state);
         }
     }
 
-    /// The thread: takes all that waits, writes it without holding the lock, and again.
+    fn wake(&self, state: &mut State) {
+        if state.thread == Thread::Resting {
+            state.thread = Thread::Waiting;
+        }
+        self.pushed.notify_one();
+    }
+
+    /// The thread: takes all that waits, writes it without holding the lock, rests, and again.
     fn drain(&self, mut outputs: Outputs) {
+        let mut state = self.lock();
         loop {
-            let waited = self.pushed.wait_while(self.lock(), |state| state.is_empty());
-            let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-            state.writing = true;
+            state = self.pushed.wait_while(state, |state| state.is_empty()).unwrap_or_else(PoisonError::into_inner);
+            state.thread = Thread::Writing;
             let batch = state.take();
             drop(state);
             outputs.carry_out(batch);
-            self.lock().written();
+            state = self.lock();
+            state.written();
+            state.thread = if state.is_urgent() { Thread::Waiting } else { Thread::Resting };
             self.written.notify_all();
+            let resting = |state: &mut State| state.thread == Thread::Resting;
+            let rested = self.pushed.wait_timeout_while(state, limits::LOG_REST, resting);
+            state = rested.unwrap_or_else(PoisonError::into_inner).0;
+            state.thread = Thread::Waiting;
         }
     }
 
