@@ -83,6 +83,8 @@ pub const DIRECTORY_OCTETS: usize = 16 * 1024;
 pub const ASCII_OCTETS: usize = 32 * 1024;
 /// The pipe between a socket and a file; a larger one saves calls, and one serves all sessions.
 pub const PIPE_OCTETS: usize = 1024 * 1024;
+/// What can leave in one segment of TCP (64 KiB, where the network card or loopback cuts them up).
+pub const SEGMENT_OCTETS: u64 = 64 * 1024;
 /// What a helper moves before it looks for other work.
 pub const TRANSFER_OCTETS_PER_ERRAND: usize = 1024 * 1024;
 /// Octets of a client that are read and dropped when its session is closed.

@@ -121,6 +121,8 @@ fn listen_at(local: SocketAddr, port: u16) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
     // Connections of the port's last owner may still linger.
     socket.set_reuse_address(true)?;
+    // Handed on to the connection: see `Stream::uncork`.
+    socket.set_tcp_cork(true)?;
     socket.bind(&address.into())?;
     socket.listen(DATA_BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))

@@ -11,7 +11,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Whether a stream is registered with the reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,13 @@ impl Stream {
     /// A connection that was accepted.
     pub fn new(socket: TcpStream) -> Stream {
         Stream { socket, registered: Registered::No, layer: Layer::Plain }
+    }
+
+    /// Lets segments leave that are not full. A data connection begins corked (TCP_CORK, tcp(7)): all of a small file
+    /// leaves in one segment together with the end of the connection. What comes in many pieces goes better without.
+    pub fn uncork(&self) {
+        // Corked it works as well, and later.
+        let _ = SockRef::from(&self.socket).set_tcp_cork(false);
     }
 
     /// Puts TLS between the socket and the octets; the handshake is next.
@@ -209,6 +216,7 @@ pub fn dial(local: SocketAddr, port: u16, peer: SocketAddr) -> io::Result<Stream
     let from = |port| {
         let socket = Socket::new(Domain::for_address(peer), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
+        socket.set_tcp_cork(true)?;
         let mut address = local;
         address.set_port(port);
         socket.bind(&address.into())?;

@@ -254,6 +254,9 @@ impl Data {
     /// The data connection is up.
     fn connected(&mut self, turn: &mut Turn<'_>, mut stream: Stream, order: Box<Order>, context: &Context) -> Stepped {
         *turn.ready = Readiness::ALL;
+        if order.is_large() || order.tls.is_some() {
+            stream.uncork();
+        }
         match order.tls.as_ref().map(|tls| tls.data(order.flow(), stream.begun())) {
             None => *self = Data::Running { stream, running: Running::new(order.job, context.now) },
             Some(Ok(connection)) => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::fs::VirtualPath;
 use crate::job::{Failure, Job, Report, Representation};
-use crate::limits::{KERNEL_TLS_OCTETS_MAX, KERNEL_TLS_OCTETS_MIN};
+use crate::limits::{KERNEL_TLS_OCTETS_MAX, KERNEL_TLS_OCTETS_MIN, SEGMENT_OCTETS};
 use crate::log::Direction;
 use crate::net::tls::{Flow, Session as TlsSession};
 use crate::net::{self};
@@ -28,6 +28,14 @@ impl Order {
         match self.job {
             Job::Receive(_) => Flow::Upload,
             Job::Send { .. } | Job::List { .. } => Flow::Download,
+        }
+    }
+
+    /// Whether it is a file of more than one segment.
+    pub fn is_large(&self) -> bool {
+        match &self.job {
+            Job::Send { source, offset, .. } => source.facts().size.saturating_sub(*offset) > SEGMENT_OCTETS,
+            _ => false,
         }
     }
 
