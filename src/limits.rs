@@ -22,6 +22,8 @@ pub const STRANGERS_PER_TURN: usize = 16;
 /// Octets of file data that one session moves in one turn; large enough for `sendfile` to be cheap (512 KiB costs a
 /// third less CPU than 64 KiB), small enough for the others.
 pub const TRANSFER_OCTETS_PER_TURN: usize = 512 * 1024;
+/// The same while nobody else waits for a turn.
+pub const TRANSFER_OCTETS_PER_TURN_ALONE: usize = 1024 * 1024;
 /// The buffer that the loop, and each helper, has for uploads, translation and listings.
 pub const SCRATCH_OCTETS: usize = 256 * 1024;
 /// Text of a listing that is made before it is sent.
@@ -83,6 +85,8 @@ pub const DIRECTORY_OCTETS: usize = 16 * 1024;
 pub const ASCII_OCTETS: usize = 32 * 1024;
 /// The pipe between a socket and a file; a larger one saves calls, and one serves all sessions.
 pub const PIPE_OCTETS: usize = 1024 * 1024;
+/// Octets of a download that went without a pause, after which it goes through the pipe; see `transfer::send`.
+pub const PIPE_FROM_OCTETS: u64 = 4 * 1024 * 1024;
 /// What can leave in one segment of TCP (64 KiB, where the network card or loopback cuts them up).
 pub const SEGMENT_OCTETS: u64 = 64 * 1024;
 /// What a helper moves before it looks for other work.

@@ -51,9 +51,14 @@ impl Source {
         }
     }
 
-    /// Sends up to `count` octets from `offset` on to a socket, without copying them; moves `offset` on.
-    pub fn send(&self, to: impl AsFd, offset: &mut u64, count: usize) -> Result<usize, Errno> {
-        sendfile(to, &self.file, Some(offset), count)
+    /// Sends up to `count` octets from `offset` on to a socket, without copying them.
+    pub fn send(&self, to: impl AsFd, mut offset: u64, count: usize) -> Result<usize, Errno> {
+        sendfile(to, &self.file, Some(&mut offset), count)
+    }
+
+    /// Puts up to `count` octets from `offset` on into a pipe, without copying them.
+    pub fn put(&self, pipe: BorrowedFd<'_>, mut offset: u64, count: usize) -> Result<usize, Errno> {
+        splice(&self.file, Some(&mut offset), pipe, None, count, SpliceFlags::NONBLOCK)
     }
 
     /// Reads from `offset` on.

@@ -193,6 +193,11 @@ impl Stream {
     pub fn move_into(&self, pipe: &Pipe, count: usize) -> Result<usize, Errno> {
         splice(self, None, &pipe.write, None, count, SpliceFlags::NONBLOCK | SpliceFlags::MOVE)
     }
+
+    /// Sends up to `count` octets out of a pipe, without copying them.
+    pub fn take_from(&self, pipe: &Pipe, count: usize) -> Result<usize, Errno> {
+        splice(&pipe.read, None, self, None, count, SpliceFlags::NONBLOCK)
+    }
 }
 
 impl AsFd for Stream {
@@ -231,7 +236,7 @@ pub fn dial(local: SocketAddr, port: u16, peer: SocketAddr) -> io::Result<Stream
     }
 }
 
-/// A pipe through which octets go from a socket to a file without being copied. It is empty between two uses.
+/// A pipe through which octets go between a socket and a file without being copied. It is empty between two uses.
 #[derive(Debug)]
 pub struct Pipe {
     read: OwnedFd,
@@ -255,6 +260,11 @@ impl Pipe {
     /// Reads what is in it.
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         rustix::io::read(&self.read, buffer)
+    }
+
+    /// The end into which octets go.
+    pub fn input(&self) -> BorrowedFd<'_> {
+        self.write.as_fd()
     }
 
     /// The end from which octets come out.

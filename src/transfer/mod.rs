@@ -43,6 +43,11 @@ impl Scratch {
         self.pipe.as_ref()
     }
 
+    /// The same, but only a whole one: where the kernel gives this user a smaller one, `sendfile` is as good.
+    fn large_pipe(&mut self) -> Option<&Pipe> {
+        self.pipe().filter(|pipe| pipe.octets() >= PIPE_OCTETS)
+    }
+
     /// Gives up the pipe with what is left in it.
     fn drop_pipe(&mut self) {
         self.pipe = None;

@@ -1,11 +1,12 @@
-//! RETR: a file goes out, from the page cache to the socket by `sendfile`; in TYPE A through one small buffer.
+//! RETR: a file goes out, from the page cache to the socket by `sendfile`, or through a large pipe where the client
+//! keeps up; in TYPE A through one small buffer.
 
 use super::ascii::{self, Last};
 use super::{Scratch, Step, Stop};
 use crate::fs::{self, Errno, Patience, Source};
 use crate::job::{Failure, Representation};
-use crate::limits::{ASCII_OCTETS, COPY_OCTETS};
-use crate::net::Stream;
+use crate::limits::{ASCII_OCTETS, COPY_OCTETS, PIPE_FROM_OCTETS};
+use crate::net::{Pipe, Stream};
 
 #[derive(Debug)]
 pub(super) struct Send {
@@ -20,8 +21,10 @@ pub(super) struct Send {
 /// How the octets go.
 #[derive(Debug)]
 enum Way {
-    /// `sendfile`.
-    Kernel,
+    /// `sendfile`; and once so many octets have gone without a pause, `splice` through a pipe: `sendfile` has one of
+    /// its own, of 64 KiB, and a larger one costs less. What the socket does not take would be left in it, so a
+    /// client that makes us wait gets `sendfile`.
+    Kernel { unpaused: u64 },
     /// Through the scratch buffer: a file system without `sendfile`, or a stream under TLS.
     Copy,
     /// Translated; what was not yet sent of it.
@@ -32,7 +35,7 @@ impl Send {
     pub(super) fn new(source: Source, offset: u64, representation: Representation) -> Send {
         let end = source.facts().size;
         let way = match representation {
-            Representation::Image => Way::Kernel,
+            Representation::Image => Way::Kernel { unpaused: 0 },
             Representation::Ascii => Way::Ascii { last: Last::default(), pending: Vec::new(), sent: 0 },
         };
         Send { source, offset, end, way }
@@ -46,13 +49,13 @@ impl Send {
         patience: Patience,
         octets: &mut u64,
     ) -> Result<Step, Stop> {
-        if matches!(self.way, Way::Kernel) && !stream.sends_files() {
+        if matches!(self.way, Way::Kernel { .. }) && !stream.sends_files() {
             self.way = Way::Copy;
         }
         let mut left = budget;
         while left > 0 && !self.is_done() {
             let sent = match self.way {
-                Way::Kernel => self.send(stream, left, patience)?,
+                Way::Kernel { .. } => self.send(stream, left, scratch, patience)?,
                 Way::Copy => self.copy(stream, left, scratch.buffer(), patience)?,
                 Way::Ascii { .. } => self.send_ascii(stream, scratch.buffer(), patience)?,
             };
@@ -66,13 +69,35 @@ impl Send {
         self.offset >= self.end && !matches!(&self.way, Way::Ascii { pending, .. } if !pending.is_empty())
     }
 
-    fn send(&mut self, stream: &Stream, budget: usize, patience: Patience) -> Result<usize, Stop> {
+    fn send(
+        &mut self,
+        stream: &Stream,
+        budget: usize,
+        scratch: &mut Scratch,
+        patience: Patience,
+    ) -> Result<usize, Stop> {
+        let Way::Kernel { unpaused } = self.way else { return Ok(0) };
         let length = (self.end - self.offset).min(budget as u64);
         self.source.check(self.offset, length, patience)?;
-        match self.source.send(stream, &mut self.offset, length as usize) {
+        let pipe = if unpaused >= PIPE_FROM_OCTETS && stream.is_plain() { scratch.large_pipe() } else { None };
+        let (sent, left) = match pipe {
+            Some(pipe) => through_pipe(&self.source, self.offset, length as usize, pipe, stream),
+            None => (self.source.send(stream, self.offset, length as usize), 0),
+        };
+        if left > 0 {
+            scratch.drop_pipe();
+        }
+        match sent {
             Ok(0) => Err(Stop::Failed(Failure::Shrunk)),
-            Ok(sent) => Ok(sent),
-            Err(Errno::AGAIN) => Err(Stop::Blocked),
+            Ok(sent) => {
+                self.offset += sent as u64;
+                self.way = Way::Kernel { unpaused: if left > 0 { 0 } else { unpaused + sent as u64 } };
+                Ok(sent)
+            }
+            Err(Errno::AGAIN) => {
+                self.way = Way::Kernel { unpaused: 0 };
+                Err(Stop::Blocked)
+            }
             Err(Errno::INTR) => Ok(0),
             Err(Errno::INVAL | Errno::NOSYS) => {
                 self.way = Way::Copy;
@@ -122,5 +147,23 @@ impl Send {
             *sent = 0;
         }
         Ok(count)
+    }
+}
+
+/// Sends through the pipe; how much was sent, and how much is left in the pipe.
+fn through_pipe(
+    source: &Source,
+    offset: u64,
+    length: usize,
+    pipe: &Pipe,
+    stream: &Stream,
+) -> (Result<usize, Errno>, usize) {
+    match source.put(pipe.input(), offset, length) {
+        Ok(put) if put > 0 => {
+            let sent = stream.take_from(pipe, put);
+            let left = put - sent.unwrap_or(0);
+            (sent, left)
+        }
+        nothing => (nothing, 0),
     }
 }

@@ -1,6 +1,6 @@
 //! What arrives is what was sent: every size, both directions, both representations, from any position.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 
 use super::{HELPERS, login, noise, serve};
@@ -136,6 +136,40 @@ fn ascii_lines_end_with_crlf_on_the_wire_and_lf_on_disk() {
         assert_eq!(client.expect("SIZE text", 213).text(), "213 15");
         client.expect("DELE up", 250);
     }
+}
+
+/// The server changes its way of sending with the client's pace; one pipe serves all downloads, and what a client did
+/// not take must not reach another.
+#[test]
+fn clients_that_change_their_pace_get_their_own_octets() {
+    let tree = Tree::new();
+    let contents: Vec<Vec<u8>> = (0..4).map(|number| noise(40 * MIB + 12_345, 70 + number)).collect();
+    for (number, content) in contents.iter().enumerate() {
+        tree.file(format!("down{number}"), content);
+    }
+    let server = serve(&tree, &[]);
+    let download = |number: usize| {
+        let (mut client, rest) = (login(&server), number * 1_001);
+        client.expect(format!("REST {rest}"), 350);
+        let mut data = client.epsv();
+        client.expect(format!("RETR down{number}"), 150);
+        let mut octets = Vec::new();
+        let mut piece = vec![0; MIB];
+        while let count @ 1.. = data.read(&mut piece).unwrap() {
+            octets.extend_from_slice(&piece[..count]);
+            // Fast, and now and then so slow that the server has to wait.
+            if octets.len() / (9 * MIB) != (octets.len() - count) / (9 * MIB) {
+                std::thread::sleep(std::time::Duration::from_millis(30));
+            }
+        }
+        assert_eq!(client.read_reply().code, 226);
+        assert!(
+            octets == contents[number][rest..],
+            "download {number}: {} octets, or not the right ones",
+            octets.len()
+        );
+    };
+    std::thread::scope(|scope| (0..4).for_each(|number| drop(scope.spawn(move || download(number)))));
 }
 
 #[test]
