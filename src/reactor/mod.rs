@@ -2,21 +2,28 @@
 //!
 //! mio reports edges. They are remembered here ([`Readiness`]) until a call says `WouldBlock`, so that whoever stops
 //! early (his budget is spent, a peer does not read) needs no new event: he is queued again.
+//!
+//! There are two queues. Whose first socket has news (a command came) goes before those who only have more to do, and
+//! the kernel is asked for news every millisecond, however long the queues are: a command is not held up by a hundred
+//! transfers. The two take turns, so that commands do not hold up transfers either.
 
 mod deadlines;
 mod slots;
+mod turns;
 
-use std::collections::VecDeque;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token, Waker};
 
 use deadlines::Deadlines;
 pub use slots::{Key, Part, Slot};
-use slots::{Place, Slots};
+use slots::{Place, Queued, Slots};
+use turns::Turns;
 
+/// The kernel is asked for news this often, if not before.
+const ROUND_MAX: Duration = Duration::from_millis(1);
 /// Events taken from the kernel at once.
 const EVENTS_PER_WAIT: usize = 1_024;
 
@@ -70,9 +77,7 @@ pub struct Reactor<T> {
     poll: Poll,
     events: Events,
     slots: Slots<T>,
-    turns: VecDeque<Key>,
-    /// How many of the turns belong to this round; those queued meanwhile come in the next.
-    round: usize,
+    turns: Turns,
     deadlines: Deadlines,
     now: Instant,
 }
@@ -87,8 +92,7 @@ impl<T> Reactor<T> {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS_PER_WAIT),
             slots: Slots::default(),
-            turns: VecDeque::new(),
-            round: 0,
+            turns: Turns::default(),
             deadlines: Deadlines::default(),
             now: Instant::now(),
         })
@@ -120,7 +124,7 @@ impl<T> Reactor<T> {
         };
         let timeout = match self.turns.is_empty() {
             true => until.map(|until| until.saturating_duration_since(Instant::now())),
-            false => Some(std::time::Duration::ZERO),
+            false => Some(Duration::ZERO),
         };
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -134,7 +138,10 @@ impl<T> Reactor<T> {
                     // A stale event, of somebody who has left, finds nobody.
                     if let Some(slot) = self.slots.get_mut(key) {
                         slot.ready[part as usize].add(Readiness::of(event));
-                        queue(&mut self.turns, slot, key);
+                        match part {
+                            Part::First => self.turns.queue_soon(slot, key),
+                            Part::Second => self.turns.queue(slot, key),
+                        }
                     }
                 }
             }
@@ -142,37 +149,52 @@ impl<T> Reactor<T> {
         while let Some(key) = self.deadlines.pop_expired(self.now) {
             if let Some(slot) = self.slots.get_mut(key) {
                 slot.armed = None;
-                queue(&mut self.turns, slot, key);
+                self.turns.queue(slot, key);
             }
         }
-        self.round = self.turns.len();
+        self.turns.begin_round();
         Ok(())
     }
 
-    /// Who goes next in this round.
+    /// Who goes next in this round, which ends when all had their turn, or the kernel should be asked for news.
     pub fn next_turn(&mut self) -> Option<Key> {
-        while self.round > 0 {
-            self.round -= 1;
-            let key = self.turns.pop_front()?;
+        if self.turns.have_gone() && self.now.elapsed() >= ROUND_MAX {
+            return None;
+        }
+        while let Some(key) = self.turns.next() {
             if let Some(slot) = self.slots.get_mut(key) {
-                slot.queued = slots::Queued::No;
-                return Some(key);
+                // One who was promoted stands in the other queue too.
+                if std::mem::replace(&mut slot.queued, Queued::No) != Queued::No {
+                    return Some(key);
+                }
             }
         }
         None
     }
 
+    /// Whether nobody waits for a turn but him who has it.
+    pub fn is_alone(&self) -> bool {
+        self.turns.is_empty()
+    }
+
     /// Takes somebody in; he gets a turn.
     pub fn insert(&mut self, value: T) -> Key {
         let key = self.slots.insert(value);
-        self.queue(key);
+        self.queue_soon(key);
         key
     }
 
     /// Queues a turn in the next round.
     pub fn queue(&mut self, key: Key) {
         if let Some(slot) = self.slots.get_mut(key) {
-            queue(&mut self.turns, slot, key);
+            self.turns.queue(slot, key);
+        }
+    }
+
+    /// The same, before those who only have more to do.
+    pub fn queue_soon(&mut self, key: Key) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            self.turns.queue_soon(slot, key);
         }
     }
 
@@ -221,17 +243,9 @@ pub fn bell(number: usize) -> Token {
     slots::bell(number)
 }
 
-fn queue<T>(turns: &mut VecDeque<Key>, slot: &mut Slot<T>, key: Key) {
-    if slot.queued == slots::Queued::No {
-        slot.queued = slots::Queued::Yes;
-        turns.push_back(key);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn turns_come_in_order_and_once() {
@@ -246,6 +260,32 @@ mod tests {
         reactor.remove(a);
         reactor.wait(None, |_| ()).unwrap();
         assert_eq!(reactor.next_turn(), None);
+    }
+
+    #[test]
+    fn news_goes_first_and_holds_up_nobody() {
+        let mut reactor = Reactor::new().unwrap();
+        let busy: Vec<Key> = (0..4).map(|name| reactor.insert(name)).collect();
+        reactor.wait(None, |_| ()).unwrap();
+        while reactor.next_turn().is_some() {}
+        busy.iter().for_each(|&key| reactor.queue(key));
+        let caller = reactor.insert(4);
+        // Promoted, and not given a second turn for the place that he leaves.
+        reactor.queue_soon(busy[2]);
+        reactor.wait(None, |_| ()).unwrap();
+        let order: Vec<_> = std::iter::from_fn(|| reactor.next_turn()).collect();
+        assert_eq!(order, [caller, busy[0], busy[2], busy[1], busy[3]]);
+    }
+
+    #[test]
+    fn a_round_ends_in_time_and_has_one_turn_at_least() {
+        let mut reactor = Reactor::new().unwrap();
+        let keys: Vec<Key> = (0..3).map(|name| reactor.insert(name)).collect();
+        for key in keys {
+            reactor.wait(None, |_| ()).unwrap();
+            reactor.now -= ROUND_MAX;
+            assert_eq!((reactor.next_turn(), reactor.next_turn()), (Some(key), None));
+        }
     }
 
     #[test]

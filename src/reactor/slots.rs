@@ -63,9 +63,10 @@ pub(super) fn place(token: Token) -> Place {
     Place::Slot(Key { index: index as u32, generation: generation as u32 }, part)
 }
 
-/// Whether a slot stands in the queue of turns.
+/// Whether a slot stands in a queue of turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queued {
+    Soon,
     Yes,
     No,
 }

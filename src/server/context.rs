@@ -32,6 +32,8 @@ pub struct Context {
     /// The time of this round.
     pub now: Instant,
     pub phase: Phase,
+    /// Octets of file data that may move in this turn.
+    pub turn_octets: usize,
     pub scratch: Scratch,
     pub ports: PortPool,
     pub helpers: Helpers,

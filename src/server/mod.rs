@@ -19,6 +19,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::auth::{self, Accounts, Users};
+use crate::limits::{TRANSFER_OCTETS_PER_TURN, TRANSFER_OCTETS_PER_TURN_ALONE};
 use crate::net::{Stream, canonical};
 use crate::options::Options;
 use crate::protocol::state::Protection;
@@ -142,6 +143,10 @@ impl Server {
     }
 
     fn turn(&mut self, key: Key) {
+        self.context.turn_octets = match self.reactor.is_alone() {
+            true => TRANSFER_OCTETS_PER_TURN_ALONE,
+            false => TRANSFER_OCTETS_PER_TURN,
+        };
         let Some(slot) = self.reactor.get_mut(key) else { return };
         let (session, ready, context) = (&mut slot.value, &mut slot.ready, &mut self.context);
         let next = catch_unwind(AssertUnwindSafe(|| session.turn(key, ready, context)));
@@ -184,7 +189,7 @@ impl Server {
                 self.part(key);
                 continue;
             }
-            self.reactor.queue(key);
+            self.reactor.queue_soon(key);
         }
     }
 

@@ -17,7 +17,7 @@ use super::errand::{Helpers, resolve};
 use super::passive::PassiveHost;
 use super::{Door, HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, Terminal, signals};
 use crate::fs::{Disks, Errno, Owners, Patience, ProcessIds, Root};
-use crate::limits::{DESCRIPTORS_OF_ITS_OWN, DESCRIPTORS_PER_SESSION};
+use crate::limits::{DESCRIPTORS_OF_ITS_OWN, DESCRIPTORS_PER_SESSION, TRANSFER_OCTETS_PER_TURN};
 use crate::listing::Format;
 use crate::log::{Log, Shown};
 use crate::net::tls::{Authority, CertificateError};
@@ -141,6 +141,7 @@ fn build(
             registry,
             now: Instant::now(),
             phase: Phase::Serving,
+            turn_octets: TRANSFER_OCTETS_PER_TURN,
             scratch: Scratch::default(),
             ports: PortPool::new(options.passive_ports.as_ref()),
             helpers,

@@ -15,10 +15,7 @@ use super::context::{Context, Phase};
 use super::data::{Data, Ended, Keeping, Stepped, Turn};
 use super::errand::{Errand, Return};
 use crate::job::{Failure, Representation};
-use crate::limits::{
-    CLOSE_TIMEOUT, COMMANDS_PER_TURN, DISCARD_OCTETS_MAX, OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN,
-    TRANSFER_OCTETS_PER_TURN,
-};
+use crate::limits::{CLOSE_TIMEOUT, COMMANDS_PER_TURN, DISCARD_OCTETS_MAX, OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN};
 use crate::log::{Direction, Shown, Transfer};
 use crate::net::tls::{Connection, Session as TlsSession};
 use crate::net::{DataListener, Stream, is_private};
@@ -224,7 +221,7 @@ impl Session {
     /// Carries out commands and moves data until neither can go on, or the turn is over.
     fn work(&mut self, key: Key, ready: &mut Readiness, context: &mut Context) -> Spent {
         let mut commands = COMMANDS_PER_TURN;
-        let mut octets = TRANSFER_OCTETS_PER_TURN;
+        let mut octets = context.turn_octets;
         let mut rounds = COMMANDS_PER_TURN * 2;
         while rounds > 0 {
             rounds -= 1;
