@@ -32,7 +32,7 @@ impl Directory {
     }
 
     /// Hands the next names to `each`, without `.` and `..`; says whether there may be more.
-    pub fn read(&mut self, patience: Patience, mut each: impl FnMut(&[u8])) -> Result<bool, Error> {
+    pub fn read(&self, patience: Patience, mut each: impl FnMut(&[u8])) -> Result<bool, Error> {
         self.check(patience)?;
         let mut buffer = [MaybeUninit::uninit(); DIRECTORY_OCTETS];
         let mut names = RawDir::new(&self.file, &mut buffer);

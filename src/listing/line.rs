@@ -19,16 +19,18 @@ pub struct Format {
 
 /// Adds a name, so that it stays on its line.
 pub(super) fn put_name(output: &mut Vec<u8>, name: &[u8]) {
-    output.extend(name.iter().map(|octet| if matches!(octet, b'\r' | b'\n') { b'?' } else { *octet }));
+    let start = output.len();
+    output.extend_from_slice(name);
+    output[start..].iter_mut().filter(|octet| matches!(octet, b'\r' | b'\n')).for_each(|octet| *octet = b'?');
 }
 
 impl Format {
-    /// A line of LIST or NLST.
+    /// A line of LIST or NLST; the name is what comes before it in the path, and itself.
     pub(super) fn line(
         &self,
         output: &mut Vec<u8>,
         style: Style,
-        name: &[u8],
+        [prefix, name]: [&[u8]; 2],
         facts: &Facts,
         target: Option<&[u8]>,
         now: i64,
@@ -44,6 +46,7 @@ impl Format {
             // Writing to a Vec cannot fail.
             let _ = write!(output, " {:>4} {owner:<8} {group:<8} {:>12} {date} ", facts.links, facts.size);
         }
+        put_name(output, prefix);
         put_name(output, name);
         if let (Style::Long, Some(target)) = (style, target) {
             output.extend_from_slice(b" -> ");

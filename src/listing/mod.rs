@@ -176,7 +176,7 @@ impl Listing {
             _ => None,
         };
         let mut line = Vec::new();
-        self.format.line(&mut line, self.style, name, &facts, target.as_deref(), self.now);
+        self.format.line(&mut line, self.style, [b"", name], &facts, target.as_deref(), self.now);
         self.first = line;
         Ok(())
     }
@@ -226,9 +226,9 @@ impl Listing {
             }
             Style::Long | Style::Names if self.switches.all_and_dots => {
                 let facts = self.root.facts(&open.path)?;
-                self.format.line(&mut lines, self.style, b".", &facts, None, self.now);
+                self.format.line(&mut lines, self.style, [b"", b"."], &facts, None, self.now);
                 if let Some(facts) = fs::Error::optional(self.root.facts(&parent))? {
-                    self.format.line(&mut lines, self.style, b"..", &facts, None, self.now);
+                    self.format.line(&mut lines, self.style, [b"", b".."], &facts, None, self.now);
                 }
             }
             Style::Long | Style::Names => {}
@@ -281,20 +281,29 @@ impl Listing {
                 Ok(Fill::More)
             }
             Reading::Showing { gathered, rest } => {
-                if let Some(entry) = gathered.next() {
-                    self.show(open, entry, output);
+                if let Some(Entry { name, facts }) = gathered.next() {
+                    self.show(open, &name, facts, output);
                     return Ok(if self.entries_left == 0 { Fill::End } else { Fill::More });
                 }
                 if *rest == Rest::Nothing {
                     return Ok(Fill::End);
                 }
-                let mut slice = Vec::new();
-                let more = gather(&mut open.directory, &mut slice, open.pattern.as_deref(), &self.switches, patience)?;
+                let more = self.show_next(open, output, patience)?;
+                let Reading::Showing { rest, .. } = &mut open.reading else { return Ok(Fill::End) };
                 *rest = if more { Rest::Unsorted } else { Rest::Nothing };
-                *gathered = slice.into_iter();
-                Ok(Fill::More)
+                Ok(if self.entries_left == 0 { Fill::End } else { Fill::More })
             }
         }
+    }
+
+    /// Shows the next names as they come from the disk; says whether there may be more.
+    fn show_next(&mut self, open: &Open, output: &mut Vec<u8>, patience: Patience) -> Result<bool, fs::Error> {
+        let switches = self.switches;
+        open.directory.read(patience, |name| {
+            if self.entries_left > 0 && is_shown(name, open.pattern.as_deref(), &switches) {
+                self.show(open, name, None, output);
+            }
+        })
     }
 
     fn sort(&self, directory: &Directory, gathered: &mut [Entry]) {
@@ -306,36 +315,32 @@ impl Listing {
         self.switches.sort(gathered);
     }
 
-    fn show(&mut self, open: &Open, entry: Entry, output: &mut Vec<u8>) {
+    fn show(&mut self, open: &Open, name: &[u8], facts: Option<Facts>, output: &mut Vec<u8>) {
         self.entries_left -= 1;
         if let (Style::Names, false) = (self.style, self.switches.recursive) {
             output.extend_from_slice(&open.prefix);
-            line::put_name(output, &entry.name);
+            line::put_name(output, name);
             output.extend_from_slice(b"\r\n");
             return;
         }
         // Who was deleted since its name was read is not there, and that is no error.
-        let Some(facts) = entry.facts.or_else(|| open.directory.facts(&entry.name).ok()) else { return };
+        let Some(facts) = facts.or_else(|| open.directory.facts(name).ok()) else { return };
         let target = match (self.style, facts.kind) {
             (Style::Names, _) => None,
-            (_, Kind::Link) => open.directory.read_link(&entry.name).ok(),
+            (_, Kind::Link) => open.directory.read_link(name).ok(),
             _ => None,
         };
         if let Style::Facts(set, rights) = self.style {
             let parent = Some(open.directory.own_facts());
-            let linked =
-                if facts.kind == Kind::Link { self.root.facts(&open.path.child(&entry.name)).ok() } else { None };
-            self.format.facts(output, &entry.name, &facts, target.as_deref(), linked.as_ref(), parent, set, rights);
+            let linked = if facts.kind == Kind::Link { self.root.facts(&open.path.child(name)).ok() } else { None };
+            self.format.facts(output, name, &facts, target.as_deref(), linked.as_ref(), parent, set, rights);
             return;
         }
-        let shown = match open.pattern.is_some() || matches!(self.style, Style::Names) {
-            true => [open.prefix.as_slice(), entry.name.as_slice()].concat(),
-            false => entry.name.clone(),
-        };
-        self.format.line(output, self.style, &shown, &facts, target.as_deref(), self.now);
+        let prefix = if open.pattern.is_some() || matches!(self.style, Style::Names) { &open.prefix[..] } else { b"" };
+        self.format.line(output, self.style, [prefix, name], &facts, target.as_deref(), self.now);
         if self.switches.recursive && facts.kind == Kind::Directory && open.depth < RECURSION_DEPTH_MAX {
-            let prefix = [open.prefix.as_slice(), entry.name.as_slice(), b"/"].concat();
-            self.pending.push((open.path.child(&entry.name), prefix, open.depth + 1));
+            let prefix = [open.prefix.as_slice(), name, b"/"].concat();
+            self.pending.push((open.path.child(name), prefix, open.depth + 1));
         }
     }
 
@@ -394,12 +399,15 @@ fn gather(
     patience: Patience,
 ) -> Result<bool, fs::Error> {
     directory.read(patience, |name| {
-        let shown = match pattern {
-            Some(pattern) => glob::matches(pattern, name),
-            None => switches.hidden || !name.starts_with(b"."),
-        };
-        if shown {
+        if is_shown(name, pattern, switches) {
             into.push(Entry { name: name.to_vec(), facts: None });
         }
     })
+}
+
+fn is_shown(name: &[u8], pattern: Option<&[u8]>, switches: &Switches) -> bool {
+    match pattern {
+        Some(pattern) => glob::matches(pattern, name),
+        None => switches.hidden || !name.starts_with(b"."),
+    }
 }
