@@ -126,6 +126,8 @@ pub const TLS_OCTETS_AHEAD: usize = 64 * 1024;
 pub const COPY_OCTETS: usize = 64 * 1024;
 /// How long a client's close_notify is waited for after a download.
 pub const TLS_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long 150 waits for the handshake of a data connection: see `Session::flush`.
+pub const REPLY_HELD: Duration = Duration::from_secs(1);
 /// How long the TLS handshake of a control connection may take.
 pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often the files of the TLS certificate are looked at.

@@ -6,7 +6,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::errand::Errand;
 use crate::limits::{CERTIFICATE_LOOK_EVERY, EXPIRY_TOLD_EVERY};
-use crate::net::tls::{Authority, CertificateError, Identity, Kernel, Stamp, client_verifier, expires_soon};
+use crate::net::tls::{
+    Authority, CertificateError, Identity, Kernel, Stamp, Validity, client_verifier, validity_warning,
+};
 use crate::options::TlsOptions;
 
 /// What came of looking at the files.
@@ -15,7 +17,7 @@ pub struct Look {
     /// What they looked like before they were read.
     stamp: Stamp,
     /// Nothing where they have not changed.
-    loaded: Option<Result<(Authority, i64), CertificateError>>,
+    loaded: Option<Result<(Authority, Validity), CertificateError>>,
 }
 
 /// Watches the files.
@@ -24,7 +26,7 @@ pub struct Certificate {
     options: TlsOptions,
     kernel: Arc<Kernel>,
     seen: Stamp,
-    not_after: i64,
+    validity: Validity,
     /// When the files are looked at; nothing while they are.
     next: Option<Instant>,
     /// When the end is told again.
@@ -44,9 +46,9 @@ impl Certificate {
             false => log::info!("downloads under TLS are encrypted by the kernel"),
         }
         let authority = authority(options, &options.identity, &kernel)?;
-        let not_after = options.identity.not_after;
+        let validity = options.identity.validity;
         let mut certificate =
-            Certificate { options: options.clone(), kernel, seen, not_after, next: Some(now), told: now };
+            Certificate { options: options.clone(), kernel, seen, validity, next: Some(now), told: now };
         certificate.tell(now);
         certificate.next = Some(now + CERTIFICATE_LOOK_EVERY);
         Ok((certificate, authority))
@@ -73,9 +75,9 @@ impl Certificate {
         self.seen = look.stamp;
         let authority = match look.loaded {
             None => None,
-            Some(Ok((authority, not_after))) => {
+            Some(Ok((authority, validity))) => {
                 log::info!("the TLS certificate was loaded again");
-                self.not_after = not_after;
+                self.validity = validity;
                 self.told = now;
                 Some(authority)
             }
@@ -92,7 +94,7 @@ impl Certificate {
 
     fn tell(&mut self, now: Instant) {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        if let Some(warning) = expires_soon(self.not_after, i64::try_from(time).unwrap_or(i64::MAX)) {
+        if let Some(warning) = validity_warning(self.validity, i64::try_from(time).unwrap_or(i64::MAX)) {
             log::warn!("{warning}");
         }
         self.told = now + EXPIRY_TOLD_EVERY;
@@ -106,7 +108,7 @@ pub fn look(options: &TlsOptions, kernel: &Arc<Kernel>, seen: Option<&Stamp>) ->
         return Look { stamp, loaded: None };
     }
     let loaded =
-        options.source.load().and_then(|identity| Ok((authority(options, &identity, kernel)?, identity.not_after)));
+        options.source.load().and_then(|identity| Ok((authority(options, &identity, kernel)?, identity.validity)));
     Look { stamp, loaded: Some(loaded) }
 }
 

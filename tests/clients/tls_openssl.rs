@@ -25,12 +25,15 @@ struct Control {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     session: String,
+    /// What else both connections are told.
+    args: &'static [&'static str],
 }
 
 impl Control {
-    fn new(case: Case, server: &Server, home: &Tree) -> Option<Control> {
+    fn new(case: Case, server: &Server, home: &Tree, args: &'static [&'static str]) -> Option<Control> {
         let session = home.at("session").to_str().unwrap().to_owned();
         let mut command = s_client(case)?;
+        command.args(args);
         command.args(["-sess_out", &session, "-connect"]);
         match case.implicit {
             true => command.arg(server.implicit_address().to_string()),
@@ -38,7 +41,7 @@ impl Control {
         };
         let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        let mut control = Control { case, child, input, output, session };
+        let mut control = Control { case, child, input, output, session, args };
         if case.implicit {
             control.reply(220);
         }
@@ -67,6 +70,7 @@ impl Control {
         let reply = self.say("EPSV", 229);
         let port: u16 = reply.split('|').nth(3).unwrap().parse().unwrap();
         let mut command = s_client(self.case).unwrap();
+        command.args(self.args);
         let address = SocketAddr::from(([127, 0, 0, 1], port)).to_string();
         command.args(["-no_ign_eof", "-sess_in", &self.session, "-connect", &address]);
         self.input.write_all(format!("{line}\r\n").as_bytes()).unwrap();
@@ -79,7 +83,7 @@ fn s_client_in_every_case() {
     each_case(|case| {
         let (home, tree) = trees(&[]);
         let server = case.serve(&tree);
-        let Some(mut control) = Control::new(case, &server, &home) else { return };
+        let Some(mut control) = Control::new(case, &server, &home, &[]) else { return };
         for size in SIZES {
             let mut data = control.data(&format!("STOR up/{size}"));
             data.stdin.take().unwrap().write_all(&noise(size)).unwrap();
@@ -106,6 +110,32 @@ fn s_client_in_every_case() {
         control.child.wait().unwrap();
         assert!(!server.log().contains("did not resume"), "{case:?}: {}", server.log());
     });
+}
+
+/// The first group is one that the server does not have: it asks for another (HelloRetryRequest), and only then comes
+/// to the session.
+#[test]
+fn s_client_that_is_asked_for_another_group_resumes_all_the_same() {
+    let (home, tree) = trees(&[16_384]);
+    tree.file("f", noise(16_384));
+    for reuse in ["prefer", "require"] {
+        let case = Case { version: "1.3", implicit: false, reuse };
+        let server = case.serve(&tree);
+        let Some(mut control) = Control::new(case, &server, &home, &["-groups", "P-521:X25519"]) else { return };
+        let mut data = control.data("RETR f");
+        let input = data.stdin.take();
+        let mut got = Vec::new();
+        data.stdout.take().unwrap().read_to_end(&mut got).unwrap();
+        drop(input);
+        data.wait().unwrap();
+        assert!(got == noise(16_384), "{reuse}: {} octets", got.len());
+        control.reply(150);
+        control.reply(226);
+        control.say("QUIT", 221);
+        drop(control.input);
+        control.child.wait().unwrap();
+        assert!(!server.log().contains("did not resume"), "{}", server.log());
+    }
 }
 
 /// What `openssl s_client` says with `args` and this input, after STARTTLS.

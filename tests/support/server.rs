@@ -142,8 +142,10 @@ impl Server {
         self.output.so_far()
     }
 
-    /// What it wrote to standard error so far.
+    /// What it wrote to standard error so far. A line may be on its way for 20 ms (`limits::LOG_REST`), which is waited
+    /// for, so that what is not there was not said.
     pub fn log(&self) -> String {
+        thread::sleep(Duration::from_millis(60));
         self.log.so_far()
     }
 

@@ -64,24 +64,46 @@ fn a_full_handshake_is_refused_under_way_where_reuse_is_required() {
 fn a_session_of_another_control_connection_is_refused() {
     let tree = Tree::new();
     tree.file("f", "content");
-    for reuse in ["require", "prefer"] {
-        let server = serve(&tree, &["--tls-reuse", reuse]);
-        for (version, memory) in WAYS {
-            let (mine, other) = (Tls::remembering(version, memory), Tls::remembering(version, memory));
-            let mut client = login(&server, &mine);
-            let mut thief = login(&server, &other);
-            for line in ["RETR f", "STOR up", "LIST"] {
-                refused(&mut client, &other, line);
-            }
-            assert!(!tree.at("up").exists(), "{reuse} {version:?} {memory:?}");
-            // The true one is none the worse for it, and neither is the other.
-            client.open_data_with(Some(&mine));
-            assert_eq!(client.retrieve("f").0, b"content");
-            let fresh = other.with_a_memory_of_its_own();
-            let mut again = login(&server, &fresh);
-            assert_eq!(again.retrieve("f").0, b"content");
-            thief.expect("NOOP", 200);
+    let server = serve(&tree, &["--tls-reuse", "require"]);
+    for (version, memory) in WAYS {
+        let (mine, other) = (Tls::remembering(version, memory), Tls::remembering(version, memory));
+        let mut client = login(&server, &mine);
+        let mut thief = login(&server, &other);
+        for line in ["RETR f", "STOR up", "LIST"] {
+            refused(&mut client, &other, line);
         }
+        assert!(!tree.at("up").exists(), "{version:?} {memory:?}");
+        // The true one is none the worse for it, and neither is the other.
+        client.open_data_with(Some(&mine));
+        assert_eq!(client.retrieve("f").0, b"content");
+        let fresh = other.with_a_memory_of_its_own();
+        let mut again = login(&server, &fresh);
+        assert_eq!(again.retrieve("f").0, b"content");
+        thief.expect("NOOP", 200);
+    }
+}
+
+/// Anybody may come with a full handshake there: clients that share one memory among their connections come too.
+#[test]
+fn prefer_makes_a_full_handshake_of_a_session_of_another_control_connection() {
+    let tree = Tree::new();
+    tree.file("f", "content").file("up", "");
+    let server = serve(&tree, &["--tls-reuse", "prefer"]);
+    for (number, (version, memory)) in WAYS.into_iter().enumerate() {
+        let (mine, other) = (Tls::remembering(version, memory), Tls::remembering(version, memory));
+        let mut client = login(&server, &mine);
+        let _sibling = login(&server, &other);
+        let (mut data, outcome, reply) = attempt(&mut client, &other, "STOR up");
+        assert!(outcome.is_ok() && reply.code == 226, "{version:?} {memory:?}: {reply}");
+        assert!(!data.stream().resumed(), "{version:?} {memory:?}: the session of another was resumed");
+        // Its own still resumes, however many others there were.
+        for _ in 0..6 {
+            client.open_data_with(Some(&Tls::remembering(version, Memory::Nothing)));
+            assert_eq!(client.retrieve("f").0, b"content");
+        }
+        let (mut data, _, reply) = attempt(&mut client, &mine, "RETR f");
+        assert!(data.stream().resumed() && reply.code == 226, "{version:?} {memory:?}: {reply}");
+        super::wait_for_log_lines(&server, "not its control connection's", number + 1);
     }
 }
 

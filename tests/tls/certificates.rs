@@ -85,6 +85,9 @@ fn one_that_ends_soon_is_told_of() {
     for (days, told) in [(10, true), (60, false)] {
         let server = serve(&tree, &authority.sign("localhost", 0, days).write(&home, "soon"), &[]);
         login(&server, &Tls::new(Version::V13));
+        if told {
+            server.wait_for_log("the TLS certificate expires on");
+        }
         let warned = server.log().lines().any(|line| line.contains("WARN") && line.contains("certificate"));
         assert_eq!(warned, told, "{days} days:\n{}", server.log());
     }

@@ -21,7 +21,13 @@ fn what_was_pipelined_behind_auth_is_not_heard() {
             client.expect("PWD", 257);
         }
     }
-    // More than is read at once: there may be no handshake then, but nobody hears it.
+    // More than is read at once.
+    let mut client = Client::connect(server.address());
+    client.send(&[b"AUTH TLS\r\n".to_vec(), b"MKD forged\r\n".repeat(4_000)].concat());
+    assert_eq!(client.read_reply().code, 234);
+    client.upgrade(&Tls::new(Version::V13)).unwrap();
+    client.log_in("u", "secret");
+    // More than anybody drops: there is no handshake then, but nobody hears it.
     let mut client = Client::connect(server.address());
     let forged = "USER u\r\nPASS secret\r\nMKD forged\r\n".repeat(5_000);
     client.send(format!("AUTH TLS\r\n{forged}").as_bytes());

@@ -91,6 +91,48 @@ fn a_control_connection_that_the_client_ends_is_ended() {
     login_any(&server).expect("NOOP", 200);
 }
 
+/// Replies that wait for the client to read are not forgotten because it has nothing more to say.
+#[test]
+fn a_client_that_ends_its_half_gets_every_reply_and_the_end() {
+    let tree = Tree::new();
+    tree.directory("d");
+    for number in 0..600 {
+        tree.file(format!("d/{number:0>40}"), "");
+    }
+    let server = serve(&tree, &[]);
+    for version in VERSIONS {
+        for count in [10, 20, 40, 41, 42, 43, 60] {
+            let mut client = login(&server, &Tls::new(version));
+            socket2::SockRef::from(client.stream()).set_recv_buffer_size(32 * 1024).unwrap();
+            client.send(&b"STAT d\r\n".repeat(count));
+            client.tls().end_output().unwrap();
+            for number in 0..count {
+                let reply = client.try_read_reply().unwrap_or_else(|| panic!("only {number} of {count} replies"));
+                assert_eq!((reply.code, reply.text().matches("000").count() >= 600), (212, true));
+            }
+            assert!(client.closed(), "{count}: the end was not announced");
+        }
+    }
+}
+
+#[test]
+fn an_upload_outlives_the_control_connection_as_it_does_in_the_clear() {
+    let tree = Tree::new();
+    let server = serve(&tree, &[]);
+    for version in VERSIONS {
+        let mut client = login(&server, &Tls::new(version));
+        let mut data = client.epsv();
+        client.expect("STOR up", 150);
+        data.write_all(b"half").unwrap();
+        client.stream().shutdown(Shutdown::Write).unwrap();
+        data.write_all(b" and half").unwrap();
+        data.shutdown(Shutdown::Write).unwrap();
+        let _ = data.read_to_end(&mut Vec::new());
+        server.wait_for_log("stored /up, 13 octets");
+        assert_eq!(tree.read("up").unwrap(), b"half and half");
+    }
+}
+
 #[test]
 fn an_upload_that_ends_without_close_notify_is_426_and_its_part_stays() {
     let tree = Tree::new();

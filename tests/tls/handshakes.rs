@@ -92,7 +92,7 @@ fn plain_ftp_at_the_implicit_port_is_closed_and_logged() {
         stream.write_all(line).unwrap();
         let octets = rest(&mut stream, PATIENCE);
         assert!(octets.is_empty() || octets[0] == 21, "neither nothing nor an alert: {:?}", octets);
-        wait_for_log_lines(&server, "handshake failed", number + 1);
+        wait_for_log_lines(&server, "what came is not TLS", number + 1);
     }
     login_implicit(&server, &Tls::new(Version::V13)).expect("NOOP", 200);
 }
@@ -208,6 +208,7 @@ fn a_handshake_that_stalls_on_a_data_connection_is_425() {
     tree.file("f", "content");
     for helpers in ["2", "0"] {
         let server = serve(&tree, &["--data-timeout", "1", "--helpers", helpers]);
+        let mut stalled = 0;
         for version in VERSIONS {
             let tls = Tls::new(version);
             let mut client = login(&server, &tls);
@@ -219,6 +220,8 @@ fn a_handshake_that_stalls_on_a_data_connection_is_425() {
                     let mut socket = data.into_socket();
                     socket.write_all(&hello[..cut]).unwrap();
                     assert_eq!(client.read_reply().code, 425, "{line}");
+                    stalled += 1;
+                    wait_for_log_lines(&server, "on the data connection took too long", stalled);
                     rest(&mut socket, PATIENCE);
                     if cut == 1 && line != "RETR f" {
                         break;
@@ -231,6 +234,37 @@ fn a_handshake_that_stalls_on_a_data_connection_is_425() {
             assert!(!tree.at("up").exists() && tree.read("f").unwrap() == b"content");
             assert_eq!(client.retrieve("f").0, b"content");
         }
+    }
+}
+
+/// 150 waits for a handshake that has begun; whoever goes no further gets his answers all the same.
+#[test]
+fn half_a_handshake_holds_no_replies_back_for_long() {
+    let tree = Tree::new();
+    tree.file("f", "content");
+    let server = serve(&tree, &[]);
+    for version in VERSIONS {
+        let mut client = login(&server, &Tls::new(version));
+        let mut data = client.epsv();
+        let hello = data.stream().hello();
+        let mut socket = data.into_socket();
+        socket.write_all(&hello).unwrap();
+        client.expect("RETR f", 150);
+        client.expect("NOOP", 200);
+        drop(socket);
+        assert_eq!(client.read_reply().code, 425);
+    }
+}
+
+#[test]
+fn garbage_on_a_control_connection_that_is_up_is_one_line() {
+    let tree = Tree::new();
+    let server = serve(&tree, &[]);
+    for (number, version) in VERSIONS.into_iter().enumerate() {
+        let client = login(&server, &Tls::new(version));
+        client.stream().write_all(b"NOOP\r\nNOOP\r\n").unwrap();
+        rest(&mut client.stream().try_clone().unwrap(), PATIENCE);
+        wait_for_log_lines(&server, ": TLS: ", number + 1);
     }
 }
 

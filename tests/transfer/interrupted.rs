@@ -83,6 +83,27 @@ fn a_control_connection_that_breaks_frees_everything() {
 }
 
 #[test]
+fn a_client_that_vanishes_is_told_of_in_both_logs() {
+    let tree = Tree::new();
+    for helpers in HELPERS {
+        let transfers = tree.at(format!("transfers-{helpers}"));
+        let server = serve(&tree, &["--helpers", helpers, "--transfer-log", transfers.to_str().unwrap()]);
+        let mut client = login(&server);
+        let name = format!("part-{helpers}");
+        let stor = stalled_stor(&mut client, &name, b"half");
+        wait_for_length(&tree, &name, 4);
+        reset(client.stream().try_clone().unwrap());
+        drop(client);
+        server.wait_for_log(&format!("stored /{name}, 4 octets"));
+        drop(stor);
+        wait_until("the transfer log has it", || {
+            let lines = std::fs::read_to_string(&transfers).unwrap();
+            lines.contains(&format!("/{name} b _ i r u ftp 0 * i"))
+        });
+    }
+}
+
+#[test]
 fn a_file_that_shrinks_is_not_complete() {
     for helpers in HELPERS {
         let tree = Tree::new();

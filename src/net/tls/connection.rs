@@ -9,7 +9,6 @@ use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use super::Reuse;
 use super::kernel::{self, Kernel, Suite};
-use super::tickets::Tickets;
 use crate::limits::TLS_OCTETS_AHEAD;
 
 /// Why a handshake failed.
@@ -29,17 +28,20 @@ impl fmt::Display for HandshakeError {
     }
 }
 
-/// To which control connection a data connection must belong.
-#[derive(Debug)]
-pub(super) struct Binding {
-    pub(super) reuse: Reuse,
-    pub(super) tickets: Arc<Tickets>,
+/// Whether the client was asked for another ClientHello (RFC 8446 section 4.1.4). Until it has come, rustls calls the
+/// handshake a full one, though the client may show a session again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    No,
+    Asked,
 }
 
 /// The server's side of a TLS connection. It holds no socket: each call is given one.
 pub struct Connection {
     tls: Box<ServerConnection>,
-    binding: Option<Binding>,
+    /// What a data connection has to show.
+    binding: Option<Reuse>,
+    retry: Retry,
     /// What is wrong with the record that was received last.
     bad: Option<rustls::Error>,
 }
@@ -51,10 +53,10 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    pub(super) fn new(config: Arc<ServerConfig>, binding: Option<Binding>) -> Result<Connection, HandshakeError> {
+    pub(super) fn new(config: Arc<ServerConfig>, binding: Option<Reuse>) -> Result<Connection, HandshakeError> {
         let mut tls = ServerConnection::new(config).map_err(|error| HandshakeError::Failed(io::Error::other(error)))?;
         tls.set_buffer_limit(Some(TLS_OCTETS_AHEAD));
-        Ok(Connection { tls: Box::new(tls), binding, bad: None })
+        Ok(Connection { tls: Box::new(tls), binding, retry: Retry::No, bad: None })
     }
 
     /// Goes on with the handshake.
@@ -73,12 +75,18 @@ impl Connection {
         }
     }
 
-    fn check_binding(&self) -> Result<(), HandshakeError> {
-        let Some(Binding { reuse, tickets }) = &self.binding else { return Ok(()) };
-        let enough = match (reuse, self.tls.handshake_kind()) {
-            (_, None | Some(HandshakeKind::Resumed)) | (Reuse::Off, _) => true,
-            (Reuse::Prefer, _) => !tickets.saw_foreign(),
-            (Reuse::Require, _) => false,
+    fn check_binding(&mut self) -> Result<(), HandshakeError> {
+        if self.binding != Some(Reuse::Require) {
+            return Ok(());
+        }
+        let enough = match self.tls.handshake_kind() {
+            None | Some(HandshakeKind::Resumed) => true,
+            Some(HandshakeKind::Full) => false,
+            Some(HandshakeKind::FullWithHelloRetryRequest) => {
+                // Once the second ClientHello has come, there is an answer to be sent, or the handshake is over.
+                let awaited = std::mem::replace(&mut self.retry, Retry::Asked) == Retry::No || !self.tls.wants_write();
+                awaited && self.tls.is_handshaking()
+            }
         };
         if enough { Ok(()) } else { Err(HandshakeError::NotReused) }
     }
@@ -152,7 +160,11 @@ impl Connection {
                 // The alert says what was wrong; a client that has left misses nothing.
                 let _ = self.flush(socket);
                 if self.tls.is_handshaking() {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                    let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+                    return Err(match error == plain {
+                        true => io::Error::new(io::ErrorKind::InvalidData, "what came is not TLS, perhaps plain FTP"),
+                        false => io::Error::new(io::ErrorKind::InvalidData, error),
+                    });
                 }
                 self.bad = Some(error);
                 Ok(())

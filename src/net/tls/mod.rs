@@ -2,7 +2,10 @@
 //!
 //! A data connection is bound to its control connection by resumption: each control connection has a configuration of
 //! its own, whose tickets nobody else can read ([`Session`]). A data connection that resumes has therefore been opened
-//! by whoever opened the control connection.
+//! by whoever opened the control connection. The session of another control connection is never resumed: to TLS it is
+//! unknown, and the handshake a full one. That ends it where resumption is required. Where it is preferred, anybody may
+//! come with a full handshake, and refusing those who show a wrong session would stop nobody but honest clients that
+//! keep one session for all their connections to a server (rclone, curl in parallel).
 
 mod certificate;
 mod connection;
@@ -20,7 +23,8 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 pub use certificate::{
-    CertificateError, CertificateSource, Identity, Presence, Problem, Stamp, client_verifier, common_name, expires_soon,
+    CertificateError, CertificateSource, Identity, Presence, Problem, Stamp, Validity, client_verifier, common_name,
+    validity_warning,
 };
 pub use connection::{Connection, HandshakeError};
 pub use kernel::Kernel;
@@ -38,7 +42,7 @@ const TICKETS_USED_UP: usize = CONTROL_TICKETS / 2;
 /// `--tls-reuse`: what a data connection has to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
-    /// It resumes its control connection's session; a full handshake is accepted as well.
+    /// It resumes its control connection's session; a full handshake is accepted as well, and logged.
     Prefer,
     /// It resumes, or is refused.
     Require,
@@ -148,14 +152,17 @@ impl Session {
             (Reuse::Require, _) | (Reuse::Prefer, Flow::Download) => 1,
         };
         self.tickets.forget_foreign();
-        let binding = connection::Binding { reuse: self.reuse, tickets: self.tickets.clone() };
-        Connection::new(self.configure(b"ftp-data", &[b"ftp"], tickets), Some(binding))
+        Connection::new(self.configure(b"ftp-data", &[b"ftp"], tickets), Some(self.reuse))
     }
 
-    /// Notes a data connection whose handshake is over; says whether it is the first that should have resumed and did
-    /// not.
-    pub fn is_first_full(&self, resumed: Option<bool>) -> bool {
-        self.reuse == Reuse::Prefer && resumed == Some(false) && !self.accepted_full.swap(true, Ordering::Relaxed)
+    /// Notes a data connection whose handshake is over. For the first that should have resumed and did not, says how
+    /// that came.
+    pub fn first_full(&self, resumed: Option<bool>) -> Option<&'static str> {
+        let full = self.reuse == Reuse::Prefer && resumed == Some(false);
+        (full && !self.accepted_full.swap(true, Ordering::Relaxed)).then(|| match self.tickets.saw_foreign() {
+            true => "showed a TLS session that is not its control connection's, and was given a new one",
+            false => "did not resume the TLS session of its control connection",
+        })
     }
 
     /// What the kernel can encrypt.

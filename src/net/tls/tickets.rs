@@ -16,7 +16,7 @@ use rustls::server::{ProducesTickets, StoresServerSessions};
 /// RFC 8446 section 4.6.1: at most seven days. The session seldom lasts so long.
 const LIFETIME_SECONDS: u32 = 7 * 24 * 3600;
 
-/// Sessions with an id that are kept; a client goes on with the one that it began with.
+/// Sessions with an id that are kept: the control connection's, and the last ones.
 const SESSIONS_MAX: usize = 4;
 
 /// The key of one session.
@@ -115,7 +115,8 @@ impl StoresServerSessions for Tickets {
         let mut sessions = self.sessions();
         sessions.retain(|(other, _)| *other != id);
         if sessions.len() == SESSIONS_MAX {
-            sessions.pop_front();
+            // The first one is the control connection's, and stays.
+            sessions.remove(1);
         }
         sessions.push_back((id, session));
         true
@@ -149,8 +150,9 @@ mod tests {
             assert!(tickets.put(vec![id], vec![id, id]));
         }
         assert_eq!(tickets.get(&[8]).as_deref(), Some(&[8, 8][..]));
+        assert_eq!(tickets.get(&[0]).as_deref(), Some(&[0, 0][..]));
         assert!(tickets.get(&[]).is_none() && !tickets.saw_foreign());
-        assert!(tickets.get(&[0]).is_none() && tickets.saw_foreign());
+        assert!(tickets.get(&[1]).is_none() && tickets.saw_foreign());
         assert_eq!(tickets.sessions().len(), SESSIONS_MAX);
     }
 

@@ -209,7 +209,7 @@ impl TlsOptions {
     /// What the log should be told at the start.
     pub(super) fn warning(&self) -> Option<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs().cast_signed());
-        tls::expires_soon(self.identity.not_after, now)
+        tls::validity_warning(self.identity.validity, now)
     }
 
     /// A line for each thing that is in force.
@@ -218,7 +218,7 @@ impl TlsOptions {
             CertificateSource::Files { certificate, key } => format!("{} with {}", show(certificate), show(key)),
             CertificateSource::SelfSigned { directory } => format!("self-signed, in {}", show(directory)),
         };
-        let CivilTime { year, month, day, .. } = CivilTime::from_unix(self.identity.not_after);
+        let CivilTime { year, month, day, .. } = CivilTime::from_unix(self.identity.validity.not_after);
         let required = match self.require {
             RequireTls::No => "for nothing",
             RequireTls::Login => "for logging in",

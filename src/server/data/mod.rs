@@ -14,7 +14,7 @@ use super::context::Context;
 use super::errand::Errand;
 use crate::fs::{self, Patience};
 use crate::job::{Failure, Job};
-use crate::limits::{LAST_TRY, READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT};
+use crate::limits::{LAST_TRY, READ_OCTETS_PER_TURN, REPLY_HELD, TLS_CLOSE_TIMEOUT};
 use crate::net::tls::{Connection, HandshakeError, Session as TlsSession};
 use crate::net::{self, DataListener, Stream, dial};
 use crate::reactor::{Key, Part, Readiness};
@@ -22,7 +22,7 @@ use crate::transfer::{Progress, Transfer};
 use closing::Closing;
 pub use keeping::Keeping;
 pub use running::{Ended, Order, Running};
-use running::{LastTry, readiness};
+use running::{LastTry, out_of_resources, readiness};
 
 /// Where the data connection stands. Every state that can stall knows since when.
 #[derive(Debug, Default)]
@@ -76,10 +76,6 @@ impl Turn<'_> {
     }
 }
 
-fn out_of_resources() -> Stepped {
-    Stepped::Ended(Ended::before(Failure::NoConnection("Out of resources; try again.")))
-}
-
 impl Data {
     /// Whether a job is under way.
     pub fn is_busy(&self) -> bool {
@@ -92,9 +88,15 @@ impl Data {
         matches!(self, Data::Accepting { .. } | Data::Dialing { .. } | Data::Securing { .. })
     }
 
-    /// Whether the client is in the middle of its TLS handshake on the data connection.
-    pub fn is_mid_handshake(&self) -> bool {
-        matches!(self, Data::Securing { stream, .. } if stream.tls().and_then(Connection::resumed).is_some())
+    /// While the client is in the middle of its TLS handshake on the data connection: until when replies are held back
+    /// for it.
+    pub fn held_until(&self) -> Option<Instant> {
+        match self {
+            Data::Securing { stream, order } if stream.tls().and_then(Connection::resumed).is_some() => {
+                Some(order.since + REPLY_HELD)
+            }
+            _ => None,
+        }
     }
 
     /// Begins `job` over what PASV or PORT has prepared.
@@ -275,9 +277,8 @@ impl Data {
         match stream.handshake() {
             Ok(None) => {
                 let resumed = stream.tls().and_then(Connection::resumed);
-                if order.tls.as_ref().is_some_and(|tls| tls.is_first_full(resumed)) {
-                    let client = turn.peer.ip();
-                    log::warn!("{client}: a data connection did not resume the TLS session of its control connection");
+                if let Some(how) = order.tls.as_ref().and_then(|tls| tls.first_full(resumed)) {
+                    log::warn!("{}: a data connection {how}", turn.peer.ip());
                 }
                 if let Some(tls) = order.tls.as_ref().filter(|_| order.suits_kernel())
                     && let Err(error) = stream.hand_over(tls.kernel())

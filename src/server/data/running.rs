@@ -157,3 +157,7 @@ pub(super) fn readiness(direction: net::Direction) -> Readiness {
         net::Direction::Out => Readiness::WRITE,
     }
 }
+
+pub(super) fn out_of_resources() -> super::Stepped {
+    super::Stepped::Ended(Ended::before(Failure::NoConnection("Out of resources; try again.")))
+}

@@ -6,11 +6,16 @@ use super::{Away, Channel, Session, Stage};
 use crate::job::Failure;
 use crate::reactor::Readiness;
 use crate::server::context::{Context, Phase};
+use crate::server::data::Data;
 
 impl Session {
     /// Does what the time asks for.
     pub(super) fn expire(&mut self, ready: &mut Readiness, context: &Context) {
+        let securing = matches!(self.data, Data::Securing { .. });
         if let Some(ended) = self.data.expire(ready, context) {
+            if securing {
+                log::warn!("{}: the TLS handshake on the data connection took too long", self.peer.ip());
+            }
             self.finish(ended, context);
         }
         self.keeping.expire(context.now);
@@ -73,8 +78,17 @@ impl Session {
             Channel::Open | Channel::LastInClear => None,
         };
         let kept = self.keeping.until();
-        let all =
-            [kept, closing, refusal, stopping, handshake, self.data.deadline(context), self.idle_deadline(context)];
+        let held = self.data.held_until().filter(|until| *until > context.now);
+        let all = [
+            kept,
+            held,
+            closing,
+            refusal,
+            stopping,
+            handshake,
+            self.data.deadline(context),
+            self.idle_deadline(context),
+        ];
         all.into_iter().flatten().min()
     }
 }

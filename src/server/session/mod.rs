@@ -3,11 +3,12 @@
 //! Nothing else writes to a control connection, and what is written is the interpreter's to say.
 
 mod clock;
+mod listening;
 mod login;
 mod secure;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,9 +18,8 @@ use super::errand::{Errand, Return};
 use crate::job::{Failure, Representation};
 use crate::limits::{CLOSE_TIMEOUT, COMMANDS_PER_TURN, DISCARD_OCTETS_MAX, OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN};
 use crate::log::{Direction, Shown, Transfer};
+use crate::net::Stream;
 use crate::net::tls::{Connection, Session as TlsSession};
-use crate::net::{DataListener, Stream, is_private};
-use crate::protocol::command::Passive;
 use crate::protocol::state::Protection;
 use crate::protocol::{Action, Interpreter};
 use crate::reactor::{Key, Part, Readiness};
@@ -138,6 +138,17 @@ impl Session {
 
     /// Goes on as far as it can without waiting, and as far as one turn goes.
     pub fn turn(&mut self, key: Key, ready: &mut [Readiness; 2], context: &mut Context) -> Next {
+        let next = self.go_on(key, ready, context);
+        if next == Next::Gone
+            && let Some(ended) = self.data.abort(Failure::ConnectionLost).or_else(|| self.data.lost())
+        {
+            // The log tells of it, if nobody else does.
+            self.finish(ended, context);
+        }
+        next
+    }
+
+    fn go_on(&mut self, key: Key, ready: &mut [Readiness; 2], context: &mut Context) -> Next {
         self.expire(&mut ready[1], context);
         match self.handshake(&mut ready[0], context) {
             Ok(true) => {}
@@ -145,12 +156,15 @@ impl Session {
             // Whatever there is to say, it cannot be said in the clear.
             _ => return Next::Gone,
         }
-        if self.receive(&mut ready[0], context).is_err() {
+        if let Err(error) = self.receive(&mut ready[0], context) {
+            if error.kind() == io::ErrorKind::InvalidData {
+                log::warn!("{}: TLS: {error}", self.peer.ip());
+            }
             return Next::Gone;
         }
         let spent = self.work(key, &mut ready[1], context);
         self.stop(context);
-        if self.flush(&mut ready[0]).is_err() {
+        if self.flush(&mut ready[0], context).is_err() {
             return Next::Gone;
         }
         if self.channel == Channel::LastInClear && self.stage == Stage::Open && self.interpreter.output().is_empty() {
@@ -212,6 +226,11 @@ impl Session {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 ready.clear(Readiness::READ);
                 ready.clear(Readiness::UNUSUAL);
+            }
+            // No close_notify: whole lines that came before are as good as ever.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.input = Input::Ended;
+                ready.clear(Readiness::READ);
             }
             Err(error) => return Err(error),
         }
@@ -287,38 +306,13 @@ impl Session {
                 self.data = Data::None;
                 self.began = context.now;
             }
-            Action::Secure => self.channel = Channel::LastInClear,
+            Action::Secure => {
+                // What was sent behind AUTH in the clear counts for nothing.
+                self.drop_input(context);
+                self.channel = Channel::LastInClear;
+            }
             Action::Status => self.interpreter.status(self.data.describe()),
             Action::Close => self.stage = Stage::Closing(context.now + CLOSE_TIMEOUT),
-        }
-    }
-
-    fn listen(&mut self, passive: Passive, context: &Context) {
-        // The old port goes back first: a range of one port is enough for one session.
-        self.data = Data::None;
-        match self.keeping.take().or_else(|| DataListener::new(self.local, &context.ports)) {
-            Some(listener) => {
-                let mut address = self.local;
-                if passive == Passive::Pasv {
-                    address.set_ip(context.passive_address_for(self.local, self.peer));
-                    self.warn_of_private(address.ip());
-                }
-                address.set_port(listener.port());
-                self.data = Data::Listening(listener);
-                self.interpreter.listening(Ok(address));
-            }
-            None => {
-                log::warn!("{}: no passive port is free; --passive-ports sets the range", self.peer.ip());
-                self.interpreter.listening(Err("No passive port is free; try again."));
-            }
-        }
-    }
-
-    /// A client from outside cannot reach an address that means something only in here.
-    fn warn_of_private(&mut self, told: IpAddr) {
-        if self.warned == Warned::No && is_private(told) && !is_private(self.peer.ip()) {
-            self.warned = Warned::Yes;
-            log::warn!("{}: was told to connect to {told}, a private address; see --passive-address", self.peer.ip());
         }
     }
 
@@ -359,8 +353,8 @@ impl Session {
     /// 150 waits for a handshake of the data connection that the client has begun without it: then the next ticket is
     /// sent before the first octet of an upload is, and a client that looks for it only once (curl) finds it. A client
     /// that waits for 150 before its handshake (Python's ftplib) gets it at once.
-    fn flush(&mut self, ready: &mut Readiness) -> io::Result<()> {
-        if self.data.is_mid_handshake() {
+    fn flush(&mut self, ready: &mut Readiness, context: &Context) -> io::Result<()> {
+        if self.data.held_until().is_some_and(|until| until > context.now) {
             return Ok(());
         }
         while ready.has(Readiness::WRITE) && !self.interpreter.output().is_empty() {
@@ -390,11 +384,13 @@ impl Session {
             }
             return if until <= context.now { Next::Gone } else { Next::Wait(Some(until)) };
         }
-        let quiet = self.interpreter.is_idle() && !self.data.is_busy() && self.interpreter.output().is_empty();
+        let quiet = self.interpreter.is_idle() && !self.data.is_busy() && self.all_sent();
         if self.input == Input::Ended && (quiet || self.data.is_awaited()) {
-            // TLS has an end of its own to say; an error means that the client does not hear it.
-            let _ = self.stream.end_output();
-            return Next::Gone;
+            // TLS has an end of its own to say; any other error means that the client does not hear it.
+            return match self.stream.end_output() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Next::Wait(self.deadline(context)),
+                _ => Next::Gone,
+            };
         }
         let more = self.input == Input::Open && ready.has(Readiness::READ) && self.interpreter.wants_octets();
         let room = self.interpreter.output().len() < OUTPUT_OCTETS_MAX;
@@ -408,6 +404,10 @@ impl Session {
     fn discard(&mut self, context: &mut Context) {
         // An error here means that the client has left already.
         let _ = self.stream.end_output();
+        self.drop_input(context);
+    }
+
+    fn drop_input(&mut self, context: &mut Context) {
         let mut left = DISCARD_OCTETS_MAX;
         while left > 0 {
             match self.stream.read(&mut context.scratch.buffer()[..READ_OCTETS_PER_TURN]) {

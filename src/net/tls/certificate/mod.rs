@@ -23,7 +23,7 @@ use rustls::{Error, InconsistentKeys, RootCertStore};
 
 use self::pem::Pem;
 pub use self::pem::{CertificateError, Problem};
-pub use self::x509::common_name;
+pub use self::x509::{Validity, common_name};
 use crate::limits::EXPIRY_WARNING;
 use crate::time::CivilTime;
 
@@ -44,8 +44,8 @@ pub struct Identity {
     pub key: Arc<CertifiedKey>,
     /// SHA-256 of the server's certificate, as `openssl x509 -fingerprint -sha256` shows it: `AA:BB:…`.
     pub fingerprint: String,
-    /// Until when the server's certificate counts, in seconds since 1970.
-    pub not_after: i64,
+    /// When the server's certificate counts.
+    pub validity: Validity,
 }
 
 impl fmt::Debug for Identity {
@@ -132,7 +132,7 @@ fn assemble(chain: Pem, keys: Pem, certificate: &Path, key: &Path) -> Result<Ide
         return Err(problem.of(certificate));
     }
     let facts = facts(&chain.certificates).map_err(|problem| problem.of(certificate))?;
-    let not_after = facts[0].not_after;
+    let validity = facts[0].validity;
     let Some(private) = keys.key else {
         let problem = if keys.encrypted { Problem::Encrypted } else { Problem::NoKey(keys.names) };
         return Err(problem.of(key));
@@ -143,7 +143,7 @@ fn assemble(chain: Pem, keys: Pem, certificate: &Path, key: &Path) -> Result<Ide
         return Err(Problem::Order(at + 2).of(certificate));
     }
     let fingerprint = fingerprint(&chain.certificates[0]);
-    Ok(Identity { key: Arc::new(CertifiedKey::new(chain.certificates, private)), fingerprint, not_after })
+    Ok(Identity { key: Arc::new(CertifiedKey::new(chain.certificates, private)), fingerprint, validity })
 }
 
 fn facts<'a>(chain: &'a [CertificateDer<'static>]) -> Result<Vec<x509::Facts<'a>>, Problem> {
@@ -184,11 +184,17 @@ fn fingerprint(certificate: &[u8]) -> String {
     text
 }
 
-/// A warning about a certificate that counts until `not_after`, if that is near or past; both in seconds since 1970.
-pub fn expires_soon(not_after: i64, now: i64) -> Option<String> {
-    let left = not_after.saturating_sub(now);
-    let CivilTime { year, month, day, .. } = CivilTime::from_unix(not_after);
-    let date = format!("{year:04}-{month:02}-{day:02}");
+/// A warning about a certificate that does not count `now` (in seconds since 1970), or not for long.
+pub fn validity_warning(validity: Validity, now: i64) -> Option<String> {
+    let date = |seconds| {
+        let CivilTime { year, month, day, .. } = CivilTime::from_unix(seconds);
+        format!("{year:04}-{month:02}-{day:02}")
+    };
+    if now < validity.not_before {
+        let begins = date(validity.not_before);
+        return Some(format!("the TLS certificate begins on {begins}: clients will refuse it until then"));
+    }
+    let (left, date) = (validity.not_after.saturating_sub(now), date(validity.not_after));
     match left {
         ..0 => Some(format!("the TLS certificate expired on {date}: clients will refuse it")),
         _ if left > EXPIRY_WARNING.as_secs().cast_signed() => None,

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
-use rustls::pki_types::pem::{PemObject, SectionKind};
+use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
@@ -57,6 +57,8 @@ pub enum Problem {
     BadCertificate(usize, String),
     /// This certificate is older than version 3.
     Version(usize, u8),
+    /// A self-signed certificate is there without its key.
+    KeyGone { key: PathBuf },
     /// A self-signed certificate could not be made; why, in rcgen's words.
     NotMade(String),
 }
@@ -87,7 +89,9 @@ impl fmt::Display for Problem {
                 "it is not PEM but binary, perhaps DER or PKCS#12; openssl x509 -inform der, openssl pkey -inform der \
                  or openssl pkcs12 -nodes make PEM of it",
             ),
-            Problem::NotPem => f.write_str("it is not PEM: it has no line like -----BEGIN CERTIFICATE-----"),
+            Problem::NotPem => f.write_str(
+                "it is not PEM: it has no line like -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----",
+            ),
             Problem::Damaged(how) => write!(f, "it is damaged: {how}"),
             Problem::NoCertificate(names) => write!(f, "there is no certificate in it, only {}", names.join(", ")),
             Problem::NoKey(names) => write!(f, "there is no private key in it, only {}", names.join(", ")),
@@ -113,6 +117,12 @@ impl fmt::Display for Problem {
             Problem::Version(number, version) => {
                 write!(f, "certificate {number} is of X.509 version {version}; TLS needs version 3")
             }
+            Problem::KeyGone { key } => write!(
+                f,
+                "its key is gone: bring back {}, or remove the certificate, and a new one with another fingerprint \
+                 is made",
+                key.display()
+            ),
             Problem::NotMade(why) => write!(f, "no certificate could be made: {why}"),
         }
     }
@@ -179,6 +189,9 @@ pub(super) fn parse(octets: &[u8]) -> Result<Pem, Problem> {
             Ok((kind, der)) => pem.key = pem.key.or_else(|| PrivateKeyDer::from_pem(kind, der)),
             // The older form of encryption looks like a damaged section.
             Err(_) if encrypted => {}
+            Err(pem::Error::MissingSectionEnd { end_marker }) => {
+                return Err(Problem::Damaged(format!("it has no line {}", String::from_utf8_lossy(&end_marker))));
+            }
             Err(error) => return Err(Problem::Damaged(error.to_string())),
         }
     }

@@ -42,6 +42,9 @@ pub(super) fn make_unless_there(directory: &Path) -> Result<(), CertificateError
         return Ok(());
     }
     let [certificate, key] = files(directory);
+    if certificate.exists() {
+        return Err(Problem::KeyGone { key }.of(&certificate));
+    }
     let (certificate_pem, key_pem) = make(directory)?;
     // The certificate comes last: where it is, its key is.
     write(&key, key_pem.as_bytes(), 0o600).map_err(|error| Problem::Io(error).of(&key))?;

@@ -125,7 +125,7 @@ fn what_can_be_used() {
     let scratch = Scratch::new();
     let (server, ca, key) = chain();
     let identity = scratch.load(format!("{server}{ca}"), &key).unwrap();
-    assert_eq!((identity.key.cert.len(), identity.not_after), (2, 2_208_988_800));
+    assert_eq!((identity.key.cert.len(), identity.validity.not_after), (2, 2_208_988_800));
     let alone =
         scratch.load(&server, format!("-----BEGIN EC PARAMETERS-----\nBg==\n-----END EC PARAMETERS-----\n{key}"));
     assert_eq!(alone.unwrap().fingerprint, identity.fingerprint);
@@ -134,7 +134,7 @@ fn what_can_be_used() {
     assert_eq!(scratch.load(&both, &both).unwrap().fingerprint, identity.fingerprint);
 
     let rsa = scratch.load(RSA_CERTIFICATE, RSA_KEY).unwrap();
-    assert_eq!((rsa.fingerprint.as_str(), rsa.not_after), (RSA_FINGERPRINT, 4_949_135_027));
+    assert_eq!((rsa.fingerprint.as_str(), rsa.validity.not_after), (RSA_FINGERPRINT, 4_949_135_027));
     assert_eq!(common_name(&rsa.key.cert[0]).as_deref(), Some("throw-away.example"));
     assert_eq!(format!("{rsa:?}"), format!("Identity({RSA_FINGERPRINT})"));
 }
@@ -238,12 +238,15 @@ fn a_self_signed_certificate_stays() {
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 2);
 
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
-    assert!((3_648..=3_650).contains(&((made[0].not_after - now) / 86_400)), "{}", made[0].not_after);
+    assert!((3_648..=3_650).contains(&((made[0].validity.not_after - now) / 86_400)), "{}", made[0].validity.not_after);
     assert!(common_name(&made[0].key.cert[0]).is_some());
 
     fs::write(&key, RSA_KEY).unwrap();
     assert!(source.load().unwrap_err().to_string().contains("does not belong"));
     fs::remove_file(&key).unwrap();
+    // What clients know is not replaced silently.
+    assert!(source.load().unwrap_err().to_string().contains("self-signed.crt: its key is gone"));
+    fs::remove_file(&certificate).unwrap();
     assert_ne!(source.load().unwrap().fingerprint, made[0].fingerprint);
 }
 
@@ -260,6 +263,8 @@ fn warnings_before_the_end() {
     const DAY: i64 = 86_400;
     let end = 1_767_312_000;
     for (now, said) in [
+        (end - 90 * DAY - 1, Some("begins on 2025-10-04: clients will refuse it until then")),
+        (end - 90 * DAY, None),
         (end - 14 * DAY - 1, None),
         (end - 14 * DAY, Some("expires on 2026-01-02 (days left: 14)")),
         (end - DAY, Some("expires on 2026-01-02 (days left: 1)")),
@@ -267,7 +272,7 @@ fn warnings_before_the_end() {
         (end, Some("expires on 2026-01-02 (days left: 0)")),
         (end + 1, Some("expired on 2026-01-02: clients will refuse it")),
     ] {
-        let warning = expires_soon(end, now);
+        let warning = validity_warning(Validity { not_before: end - 90 * DAY, not_after: end }, now);
         assert_eq!(warning.as_deref(), said.map(|said| format!("the TLS certificate {said}")).as_deref());
     }
 }

@@ -21,6 +21,13 @@ const VERSION: u8 = 0xa0;
 /// `id-at-commonName`, 2.5.4.3 (RFC 5280 appendix A.1).
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
+/// When a certificate counts: the first second and the last, in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    pub not_before: i64,
+    pub not_after: i64,
+}
+
 /// What a certificate says about itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Facts<'a> {
@@ -30,8 +37,7 @@ pub(super) struct Facts<'a> {
     pub(super) issuer: &'a [u8],
     /// The name of whom it is about, in DER.
     pub(super) subject: &'a [u8],
-    /// The last second in which it counts, in seconds since 1970.
-    pub(super) not_after: i64,
+    pub(super) validity: Validity,
 }
 
 /// Reads a certificate in DER; nothing where it is none.
@@ -46,11 +52,10 @@ pub(super) fn facts(certificate: &[u8]) -> Option<Facts<'_>> {
     body.value_of(SEQUENCE)?; // the algorithm of the signature
     let issuer = body.value_of(SEQUENCE)?;
     let mut validity = Der(body.value_of(SEQUENCE)?);
-    validity.value()?; // not before
-    let (tag, not_after) = validity.value()?;
-    let not_after = unix_time(tag, not_after)?;
+    let mut time = || validity.value().and_then(|(tag, value)| unix_time(tag, value));
+    let validity = Validity { not_before: time()?, not_after: time()? };
     let subject = body.value_of(SEQUENCE)?;
-    Some(Facts { version, issuer, subject, not_after })
+    Some(Facts { version, issuer, subject, validity })
 }
 
 /// The common name in the subject of a certificate in DER.
@@ -171,7 +176,7 @@ mod tests {
         {
             let der = certificate(&[], until);
             let facts = facts(&der).unwrap();
-            assert_eq!((facts.version, facts.not_after), (3, seconds));
+            assert_eq!((facts.version, facts.validity.not_after), (3, seconds));
             assert!(facts.issuer == facts.subject && !facts.subject.is_empty());
         }
     }
