@@ -11,7 +11,7 @@ use crate::support::{Server, Tree};
 pub const SIZES: [usize; 4] = [0, 1, 16_384, 16_385];
 
 /// What is too large for every buffer.
-const LARGE: usize = 100 * 1024 * 1024;
+pub const LARGE: usize = 100 * 1024 * 1024;
 
 /// One of the ways in which client and server can be set up.
 #[derive(Clone, Copy, Debug)]
@@ -133,8 +133,28 @@ fn curl_goes_beyond_its_tenth_transfer() {
 
 #[test]
 fn curl_with_a_hundred_mebibytes() {
+    Case::all().into_iter().for_each(|case| both_ways_with_curl(case, &[LARGE]));
+}
+
+/// One curl with several connections shows the session of one on the others.
+#[test]
+fn curl_with_many_connections_at_once() {
     for version in ["1.2", "1.3"] {
-        both_ways_with_curl(Case { version, implicit: false, reuse: "require" }, &[LARGE]);
+        let case = Case { version, implicit: false, reuse: "prefer" };
+        let (home, tree) = trees(&[]);
+        home.directory("down");
+        let sizes: Vec<usize> = (1..=12).map(|number| number * 10_000).collect();
+        for &size in &sizes {
+            tree.file(size.to_string(), noise(size));
+        }
+        let server = case.serve(&tree);
+        let Some(mut command) = curl(case) else { return };
+        command.current_dir(home.at("down")).args(["-Z", "--parallel-max", "5"]);
+        for size in &sizes {
+            command.args(["-o", &size.to_string(), &case.url(&server, &size.to_string())]);
+        }
+        run(&mut command);
+        assert_arrived(&home, "down", &sizes, &format!("curl fetches at once, {case:?}"));
     }
 }
 
@@ -192,7 +212,7 @@ fn lftp_in_every_case() {
 
 #[test]
 fn lftp_with_a_hundred_mebibytes() {
-    both_ways_with_lftp(Case { version: "1.3", implicit: true, reuse: "require" }, &[LARGE]);
+    Case::all().into_iter().for_each(|case| both_ways_with_lftp(case, &[LARGE]));
 }
 
 /// Runs `tls.py`; `session` is `reuse` or `new`.
@@ -221,5 +241,5 @@ fn python_in_every_case() {
 
 #[test]
 fn python_with_a_hundred_mebibytes() {
-    python(Case { version: "1.2", implicit: false, reuse: "prefer" }, "new", &[LARGE]);
+    Case::all().into_iter().for_each(|case| python(case, "reuse", &[LARGE]));
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::tls::{Case, SIZES, assert_arrived, each_case, trees};
+use super::tls::{Case, LARGE, SIZES, assert_arrived, each_case, trees};
 use super::{client, noise, run_any, shown};
 use crate::support::{Server, Tree};
 
@@ -80,36 +80,44 @@ impl Control {
 
 #[test]
 fn s_client_in_every_case() {
-    each_case(|case| {
-        let (home, tree) = trees(&[]);
-        let server = case.serve(&tree);
-        let Some(mut control) = Control::new(case, &server, &home, &[]) else { return };
-        for size in SIZES {
-            let mut data = control.data(&format!("STOR up/{size}"));
-            data.stdin.take().unwrap().write_all(&noise(size)).unwrap();
-            control.reply(150);
-            control.reply(226);
-            data.wait().unwrap();
-            let mut data = control.data(&format!("RETR up/{size}"));
-            // It would leave at the end of its input.
-            let input = data.stdin.take();
-            let mut got = Vec::new();
-            data.stdout.take().unwrap().read_to_end(&mut got).unwrap();
-            drop(input);
-            data.wait().unwrap();
-            assert!(got == noise(size), "{case:?}: {size} octets became {}", got.len());
-            control.reply(150);
-            control.reply(226);
-        }
-        assert_arrived(&tree, "up", &SIZES, &format!("{case:?}"));
-        control.say("QUIT", 221);
-        let mut rest = String::new();
-        control.output.read_to_string(&mut rest).unwrap();
-        assert_eq!(rest, "");
-        drop(control.input);
-        control.child.wait().unwrap();
-        assert!(!server.log().contains("did not resume"), "{case:?}: {}", server.log());
-    });
+    each_case(|case| both_ways(case, &SIZES));
+}
+
+#[test]
+fn s_client_with_a_hundred_mebibytes() {
+    Case::all().into_iter().for_each(|case| both_ways(case, &[LARGE]));
+}
+
+/// Sends and fetches files of these sizes.
+fn both_ways(case: Case, sizes: &[usize]) {
+    let (home, tree) = trees(&[]);
+    let server = case.serve(&tree);
+    let Some(mut control) = Control::new(case, &server, &home, &[]) else { return };
+    for &size in sizes {
+        let mut data = control.data(&format!("STOR up/{size}"));
+        data.stdin.take().unwrap().write_all(&noise(size)).unwrap();
+        control.reply(150);
+        control.reply(226);
+        data.wait().unwrap();
+        let mut data = control.data(&format!("RETR up/{size}"));
+        // It would leave at the end of its input.
+        let input = data.stdin.take();
+        let mut got = Vec::new();
+        data.stdout.take().unwrap().read_to_end(&mut got).unwrap();
+        drop(input);
+        data.wait().unwrap();
+        assert!(got == noise(size), "{case:?}: {size} octets became {}", got.len());
+        control.reply(150);
+        control.reply(226);
+    }
+    assert_arrived(&tree, "up", sizes, &format!("{case:?}"));
+    control.say("QUIT", 221);
+    let mut rest = String::new();
+    control.output.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    drop(control.input);
+    control.child.wait().unwrap();
+    assert!(!server.log().contains("did not resume"), "{case:?}: {}", server.log());
 }
 
 /// The first group is one that the server does not have: it asks for another (HelloRetryRequest), and only then comes
