@@ -59,11 +59,11 @@ impl Turns {
     /// The next key. One that was queued for later and then soon comes twice, and has no turn waiting the second time.
     pub(super) fn next(&mut self) -> Option<Key> {
         self.gone += 1;
-        if self.last == Last::Later || self.round == 0 {
-            if let Some(key) = self.soon.pop_front() {
-                self.last = Last::Soon;
-                return Some(key);
-            }
+        if (self.last == Last::Later || self.round == 0)
+            && let Some(key) = self.soon.pop_front()
+        {
+            self.last = Last::Soon;
+            return Some(key);
         }
         self.last = Last::Later;
         if self.round == 0 {

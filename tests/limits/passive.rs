@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use ferryd::limits::{DATA_BACKLOG, STRANGERS_PER_TURN};
 
 use super::{connect_from, login, serve, wait_until};
-use crate::support::{Client, Server, Tree, accept, read_all};
+use crate::support::{Client, Server, Tree, read_all};
 
 /// A range of `count` ports that are free now. The kernel gives nobody a port from below its own range unasked.
 fn free_range(count: u16) -> RangeInclusive<u16> {
@@ -192,6 +192,6 @@ fn an_advertised_address_is_told_by_pasv_alone() {
     assert_eq!(client.retrieve("f").0, b"x");
     let listener = client.port_listener();
     client.expect("RETR f", 150);
-    assert_eq!(read_all(&mut accept(&listener)), b"x");
+    assert_eq!(read_all(&mut client.accept(&listener)), b"x");
     assert_eq!(client.read_reply().code, 226);
 }

@@ -112,8 +112,9 @@ fn a_data_connection_that_moves_nothing_is_426() {
     for helpers in ["2", "0"] {
         let server = serve(&tree, &["--data-timeout", "1", "--helpers", helpers]);
         let mut client = login(&server);
-        let data = client.epsv();
+        let mut data = client.epsv();
         client.expect("RETR big", 150);
+        data.begin();
         assert_eq!(client.read_reply().code, 426);
         drop(data);
         let mut data = client.epsv();
