@@ -86,14 +86,22 @@ impl Checker {
     pub fn finish(self) {
         assert_eq!(self.expected.at, self.expected.size, "some octets did not come");
     }
+
+    /// Compares some of `octets` with those that come next; how many.
+    ///
+    /// # Errors
+    /// Where they are others, or more.
+    pub fn compare(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let count = octets.len().min(self.buffer.len());
+        self.expected.read_exact(&mut self.buffer[..count])?;
+        let same = self.buffer[..count] == octets[..count];
+        if same { Ok(count) } else { Err(io::Error::other(format!("wrong octets before {}", self.expected.at))) }
+    }
 }
 
 impl Write for Checker {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let count = octets.len().min(self.buffer.len());
-        self.expected.read_exact(&mut self.buffer[..count])?;
-        assert!(self.buffer[..count] == octets[..count], "wrong octets before {}", self.expected.at);
-        Ok(count)
+        Ok(self.compare(octets).unwrap_or_else(|error| panic!("{error}")))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,0 +1,124 @@
+//! A server as a tree of processes: what CPU and memory /proc tells of all of it.
+//!
+//! The root is the keeper (`keeper.rs`), which adopts what its descendants leave behind: a session whose parent ended
+//! first is still counted, while it lives and after. The keeper's own time and memory are not the server's.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A tick of /proc/PID/stat in seconds: USER_HZ is 100 on every machine that Linux runs on today.
+const TICK: f64 = 0.01;
+
+/// How long a server may go on working after its clients have their last reply.
+const SETTLING_MAX: Duration = Duration::from_secs(3);
+
+/// All processes below one.
+#[derive(Clone, Copy)]
+pub struct Tree {
+    keeper: u32,
+}
+
+/// Memory of all processes together, in MiB. Shared pages are in `resident` once for each process that has them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// RssAnon: what each has for itself.
+    pub own: f64,
+    /// VmRSS.
+    pub resident: f64,
+}
+
+impl Memory {
+    /// The higher of both, each for itself.
+    pub fn peak(self, other: Memory) -> Memory {
+        Memory { own: self.own.max(other.own), resident: self.resident.max(other.resident) }
+    }
+}
+
+impl Tree {
+    pub fn below(keeper: u32) -> Tree {
+        Tree { keeper }
+    }
+
+    /// Every living descendant.
+    pub fn members(self) -> Vec<u32> {
+        let mut members = children(self.keeper);
+        let mut at = 0;
+        while let Some(&member) = members.get(at) {
+            members.extend(children(member));
+            at += 1;
+        }
+        members
+    }
+
+    /// Seconds of CPU in user space and in the kernel: of those that live, and of those that were waited for.
+    pub fn cpu(self) -> f64 {
+        let reaped = stat(self.keeper).map_or(0.0, |stat| stat.reaped);
+        let members = self.members();
+        reaped + members.into_iter().filter_map(|pid| Some((pid, stat(pid)?))).map(of_one).sum::<f64>()
+    }
+
+    /// The same once it has stopped growing: the end of a session is still work after the client has its last reply.
+    pub fn settled_cpu(self) -> f64 {
+        let begun = Instant::now();
+        let mut before = self.cpu();
+        loop {
+            thread::sleep(Duration::from_millis(25));
+            let now = self.cpu();
+            // Less than that is an event loop's timer.
+            if now - before < 0.000_5 || begun.elapsed() > SETTLING_MAX {
+                return now;
+            }
+            before = now;
+        }
+    }
+
+    pub fn memory(self) -> Memory {
+        let mut sum = Memory::default();
+        for pid in self.members() {
+            let Ok(text) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+            let mib = |name: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(name));
+                line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+                    .map_or(0.0, |kib: f64| kib / 1024.0)
+            };
+            sum.own += mib("RssAnon:");
+            sum.resident += mib("VmRSS:");
+        }
+        sum
+    }
+}
+
+/// The living children of each of its threads.
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
+}
+
+/// What /proc/PID/stat says, in seconds.
+struct Stat {
+    own: f64,
+    /// Of children that ended and were waited for.
+    reaped: f64,
+    threads: u32,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in brackets, may have spaces; utime is field 14.
+    let fields: Vec<&str> = text.rsplit(')').next()?.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at - 3)?.parse::<f64>().ok();
+    Some(Stat {
+        own: (ticks(14)? + ticks(15)?) * TICK,
+        reaped: (ticks(16)? + ticks(17)?) * TICK,
+        threads: fields.get(20 - 3)?.parse().ok()?,
+    })
+}
+
+/// The scheduler knows nanoseconds of a thread, and nothing of threads that have ended: it is asked where there is one.
+fn of_one((pid, stat): (u32, Stat)) -> f64 {
+    let exact = (stat.threads == 1).then(|| fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()).flatten();
+    let exact = exact.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok()).filter(|&time| time > 0.0);
+    exact.map_or(stat.own, |nanoseconds| nanoseconds / 1e9) + stat.reaped
+}
