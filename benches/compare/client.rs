@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::RecvFlags;
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -63,12 +64,18 @@ pub struct Client {
 impl Client {
     /// A session that has logged in and moves octets as they are; all of it under TLS where `tls` says how.
     pub fn login(server: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> io::Result<Client> {
+        // Each session has a memory of its own: a ticket of another server, or session, is a stranger's.
+        let tls = tls.map(|config| {
+            let mut own = ClientConfig::clone(config);
+            own.resumption = Resumption::in_memory_sessions(32);
+            Arc::new(own)
+        });
         let control = open(server)?;
         control.set_nodelay(true)?;
         let control = Channel::Plain(control);
-        let mut client = Client { server, control, held: Vec::new(), tls: tls.cloned(), buffer: Vec::new() };
+        let mut client = Client { server, control, held: Vec::new(), tls: tls.clone(), buffer: Vec::new() };
         client.reply("220")?;
-        if let Some(config) = tls {
+        if let Some(config) = &tls {
             client.ask("AUTH TLS", "234")?;
             let Channel::Plain(stream) = client.control else { unreachable!("it began so") };
             client.control = Channel::Tls(Box::new(encrypt(config, stream)?));
@@ -140,6 +147,10 @@ impl Client {
                 }
             }
         }
+        if let Channel::Tls(tls) = &mut data {
+            tls.conn.send_close_notify();
+            let _ = tls.conn.write_tls(&mut tls.sock);
+        }
         drop(data);
         self.reply("2")?;
         Ok(received)
@@ -147,7 +158,9 @@ impl Client {
 
     /// The same, and drops it in the kernel: no copy, and under TLS nothing is decrypted but the beginning, in which
     /// there are the tickets for the next data connection.
-    pub fn discard(&mut self, command: &str) -> io::Result<u64> {
+    ///
+    /// At least `size` octets are to come.
+    pub fn discard(&mut self, command: &str, size: u64) -> io::Result<u64> {
         let mut data = self.begin(command)?;
         self.buffer.resize(RECEIVE_OCTETS, 0);
         let mut received = 0;
@@ -161,16 +174,24 @@ impl Client {
             None => None,
         };
         loop {
-            let (_, count) = rustix::net::recv(&data, &mut *self.buffer, RecvFlags::TRUNC)?;
+            let count = match rustix::net::recv(&data, &mut *self.buffer, RecvFlags::TRUNC).map_err(io::Error::from) {
+                // Nothing more comes: it may be that the server waits for our close_notify before it closes.
+                Err(error) if error.kind() == ErrorKind::WouldBlock && tls.is_some() && received >= size => {
+                    say_goodbye(&mut tls, &mut data);
+                    data.set_read_timeout(Some(PATIENCE))?;
+                    continue;
+                }
+                count => count?.1,
+            };
             if count == 0 {
                 break;
             }
             received += count as u64;
+            if received >= size && tls.is_some() {
+                data.set_read_timeout(Some(Duration::from_millis(2)))?;
+            }
         }
-        if let Some(tls) = &mut tls {
-            tls.send_close_notify();
-            let _ = tls.write_tls(&mut data);
-        }
+        say_goodbye(&mut tls, &mut data);
         drop(data);
         self.reply("2")?;
         Ok(received)
@@ -194,6 +215,14 @@ impl Client {
                 suite.map_or("unknown".to_owned(), |suite| format!("{:?}", suite.suite()))
             }
         }
+    }
+}
+
+/// Says close_notify, once. Whether it arrives is the server's business.
+fn say_goodbye(tls: &mut Option<ClientConnection>, data: &mut TcpStream) {
+    if let Some(mut tls) = tls.take() {
+        tls.send_close_notify();
+        let _ = tls.write_tls(data);
     }
 }
 

@@ -63,7 +63,7 @@ impl Tree {
         let begun = Instant::now();
         let mut before = self.cpu();
         loop {
-            thread::sleep(Duration::from_millis(25));
+            thread::sleep(Duration::from_millis(15));
             let now = self.cpu();
             // Less than that is an event loop's timer.
             if now - before < 0.000_5 || begun.elapsed() > SETTLING_MAX {
@@ -101,7 +101,6 @@ struct Stat {
     own: f64,
     /// Of children that ended and were waited for.
     reaped: f64,
-    threads: u32,
 }
 
 fn stat(pid: u32) -> Option<Stat> {
@@ -109,16 +108,13 @@ fn stat(pid: u32) -> Option<Stat> {
     // The name, in brackets, may have spaces; utime is field 14.
     let fields: Vec<&str> = text.rsplit(')').next()?.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at - 3)?.parse::<f64>().ok();
-    Some(Stat {
-        own: (ticks(14)? + ticks(15)?) * TICK,
-        reaped: (ticks(16)? + ticks(17)?) * TICK,
-        threads: fields.get(20 - 3)?.parse().ok()?,
-    })
+    Some(Stat { own: (ticks(14)? + ticks(15)?) * TICK, reaped: (ticks(16)? + ticks(17)?) * TICK })
 }
 
-/// The scheduler knows nanoseconds of a thread, and nothing of threads that have ended: it is asked where there is one.
+/// The scheduler tells nanoseconds, but nothing of threads that have ended; the ticks tell of those too.
 fn of_one((pid, stat): (u32, Stat)) -> f64 {
-    let exact = (stat.threads == 1).then(|| fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()).flatten();
-    let exact = exact.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok()).filter(|&time| time > 0.0);
-    exact.map_or(stat.own, |nanoseconds| nanoseconds / 1e9) + stat.reaped
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let times = threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
+    let exact: f64 = times.filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok()).sum();
+    stat.own.max(exact / 1e9) + stat.reaped
 }

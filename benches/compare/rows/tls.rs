@@ -39,7 +39,7 @@ pub fn run(context: &mut Context) {
 fn download(client: &mut Client, size: u64) -> Outcome {
     let mut outcome = Outcome::default();
     let begun = Instant::now();
-    let received = client.discard("RETR large").and_then(|octets| match octets >= size {
+    let received = client.discard("RETR large", size).and_then(|octets| match octets >= size {
         true => Ok(()),
         false => Err(std::io::Error::other(format!("{octets} octets of {size}"))),
     });
