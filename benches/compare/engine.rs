@@ -58,6 +58,11 @@ pub mod scripts {
         login().into_iter().chain([Say("TYPE I\r\n".to_owned()), Reply("200")]).collect()
     }
 
+    /// Asks nothing, in a session that has logged in.
+    pub fn noop() -> Vec<Step> {
+        vec![Say("NOOP\r\n".to_owned()), Reply("2")]
+    }
+
     /// From nothing to nothing.
     pub fn visit() -> Vec<Step> {
         login().into_iter().chain([Say("QUIT\r\n".to_owned()), Reply("221"), Closed]).collect()

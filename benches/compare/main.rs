@@ -17,6 +17,7 @@ mod keeper;
 mod race;
 mod rows;
 mod servers;
+mod slow;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
@@ -50,6 +51,10 @@ fn main() {
     rows::uploads::run(&mut context);
     rows::sessions::logins(&mut context);
     rows::tls::run(&mut context);
+    rows::listings::run(&mut context);
+    rows::sessions::idle(&mut context);
+    rows::latency::run(&mut context);
+    rows::start::run(&mut context);
     println!("{:.0} s", begun.elapsed().as_secs_f64());
 }
 

@@ -1,8 +1,11 @@
 //! The rows of the comparison.
 
 pub mod downloads;
+pub mod latency;
+pub mod listings;
 pub mod names;
 pub mod sessions;
+pub mod start;
 pub mod tls;
 pub mod uploads;
 

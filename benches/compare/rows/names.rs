@@ -33,3 +33,28 @@ pub const UPLOAD_SMALL: [(&str, u64, usize); 4] = [
 pub const LOGIN: [(&str, usize); 2] = [("login, one at a time", 1), ("login, 50 at a time", 50)];
 
 pub const TLS: &str = "TLS download";
+
+/// Which verb, of how many entries.
+#[rustfmt::skip]
+pub const LISTING: [(&str, &str, usize); 9] = [
+    ("LIST of 10",     "LIST", 10),
+    ("LIST of 1000",   "LIST", 1_000),
+    ("LIST of 100000", "LIST", 100_000),
+    ("MLSD of 10",     "MLSD", 10),
+    ("MLSD of 1000",   "MLSD", 1_000),
+    ("MLSD of 100000", "MLSD", 100_000),
+    ("NLST of 10",     "NLST", 10),
+    ("NLST of 1000",   "NLST", 1_000),
+    ("NLST of 100000", "NLST", 100_000),
+];
+
+/// How many idle sessions.
+pub const IDLE: [(&str, usize); 2] = [("idle sessions, 1000", 1_000), ("idle sessions, 10000", 10_000)];
+
+pub const NOOP_DOWNLOADS: &str = "NOOP beside 100 downloads";
+pub const NOOP_LISTING: &str = "NOOP beside a LIST of 100000";
+pub const NOOP_COLD: &str = "NOOP beside a cold file";
+pub const NOOP_SLOW_READS: &str = "NOOP beside reads of 200 ms";
+pub const NOOP_SLOW_WRITES: &str = "NOOP beside writes of 200 ms";
+
+pub const START: &str = "start";
