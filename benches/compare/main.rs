@@ -11,8 +11,10 @@
 //! one process of which this file is the beginning. benches/README.md says what the numbers mean.
 
 mod bare;
+mod chart;
 mod client;
 mod engine;
+mod goals;
 mod keeper;
 mod race;
 mod rows;
@@ -55,12 +57,18 @@ fn main() {
     rows::sessions::idle(&mut context);
     rows::latency::run(&mut context);
     rows::start::run(&mut context);
+    goals::print(&context.table);
+    let chart = servers::target_directory().join("compare.svg");
+    match chart::draw(&context.table, &chart) {
+        Ok(()) => println!("\n{}", chart.display()),
+        Err(error) => println!("\n{}: {error}", chart.display()),
+    }
     println!("{:.0} s", begun.elapsed().as_secs_f64());
 }
 
 /// What the command line asks for; nothing where it cannot be understood.
 fn context(arguments: Vec<String>) -> Option<Context> {
-    let rounds = unless_quick(5, 2);
+    let rounds = unless_quick(5, 1);
     let mut context = Context { words: Vec::new(), only: Vec::new(), rounds, table: Table::default() };
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {

@@ -76,16 +76,18 @@ pub fn run(context: &mut Context) {
         race(context, NOOP_COLD, &fleet, make, Load { cold: Some(cold), ..Load::new(1, "RETR cold") });
     }
     if context.wants(NOOP_SLOW_READS) || context.wants(NOOP_SLOW_WRITES) {
-        slow(context, &home, &fleet, make);
+        // A server with mounts of its own sees only those that were there when it started.
+        drop(fleet);
+        slow(context, &home, make);
     }
-    drop(fleet);
     context.rounds = rounds;
 }
 
-fn slow(context: &mut Context, home: &Directory, fleet: &Fleet, make: impl Fn(Engine) -> Engine) {
+fn slow(context: &mut Context, home: &Directory, make: impl Fn(Engine) -> Engine) {
     let at = home.path().join("slow");
     std::fs::create_dir(&at).expect("a directory more");
     let mounted = Slow::mount(&at);
+    let fleet = context.fleet(home, None);
     for (row, load) in [
         (NOOP_SLOW_READS, Load::new(1, "RETR slow/file")),
         (
@@ -95,7 +97,7 @@ fn slow(context: &mut Context, home: &Directory, fleet: &Fleet, make: impl Fn(En
     ] {
         match &mounted {
             _ if !context.wants(row) => {}
-            Ok(_) => race(context, row, fleet, &make, load),
+            Ok(_) => race(context, row, &fleet, &make, load),
             Err(why) => println!("{row}: not run, {why}"),
         }
     }
@@ -145,7 +147,7 @@ fn beside(clients: &mut Clients, name: &str, load: &Load) -> Outcome {
 fn ask(asking: &mut Client) -> Outcome {
     let mut outcome = Outcome::default();
     let begun = Instant::now();
-    let time = Duration::from_secs_f64(unless_quick(1.0, 0.3));
+    let time = Duration::from_secs_f64(unless_quick(1.0, 0.2));
     while begun.elapsed() < time {
         let sent = Instant::now();
         match asking.ask("NOOP", "2") {

@@ -25,7 +25,7 @@ pub fn run(context: &mut Context) {
         if !context.wants(row) {
             continue;
         }
-        let count = unless_quick(entries, entries.min(20_000));
+        let count = unless_quick(entries, entries.min(5_000));
         let name = format!("of-{entries}");
         fill(&home.path().join(&name), count);
         let command = format!("{verb} {name}");

@@ -84,10 +84,16 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-/// Where `benches/peers` puts them: beside the bench's own program, in target/peers.
-pub fn peers_directory() -> PathBuf {
+/// Where cargo puts all that it makes.
+pub fn target_directory() -> PathBuf {
     let program = std::env::current_exe().expect("a program knows where it is");
-    program.ancestors().nth(3).map(|target| target.join("peers")).unwrap_or_default()
+    // target/release/deps/compare
+    program.ancestors().nth(3).map(Path::to_owned).unwrap_or_default()
+}
+
+/// Where `benches/peers` puts them.
+pub fn peers_directory() -> PathBuf {
+    target_directory().join("peers")
 }
 
 /// A running server; all its processes are killed when it is dropped.
