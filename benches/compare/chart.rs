@@ -53,18 +53,18 @@ pub fn draw(table: &Table, path: &Path) -> Result<(), Box<dyn Error>> {
     };
     area.draw(&Text::new(head, (LEFT, 22), text(20, BLACK, HPos::Left)))?;
     area.draw(&Text::new("further to the right costs more; logarithmic", (LEFT, 44), text(13, GREY, HPos::Left)))?;
-    let mut mark = LOWEST;
-    while mark <= HIGHEST {
-        let line = vec![(across(mark), TOP - 8), (across(mark), bottom)];
-        let style = if mark == 1.0 { BLACK.stroke_width(2) } else { LIGHT.stroke_width(1) };
-        area.draw(&PathElement::new(line, style))?;
-        area.draw(&Text::new(format!("{mark}×"), (across(mark), TOP - 18), text(12, BLACK, HPos::Center)))?;
-        mark *= 2.0;
+    for mark in marks() {
+        area.draw(&Text::new(format!("{mark}×"), (across(mark), TOP - 14), text(12, BLACK, HPos::Center)))?;
     }
     let mut down = TOP;
     for group in &groups {
         area.draw(&Text::new(group.title.clone(), (LEFT, down + 14), text(14, BLACK, HPos::Left)))?;
         down += GROUP_HEAD;
+        let end = down + BAR * group.lines.len() as i32;
+        for mark in marks() {
+            let style = if mark == 1.0 { BLACK.stroke_width(2) } else { LIGHT.stroke_width(1) };
+            area.draw(&PathElement::new(vec![(across(mark), down - 2), (across(mark), end + 2)], style))?;
+        }
         for line in &group.lines {
             let ratio = line.median() / group.ferryd;
             let end = across(ratio.clamp(LOWEST, HIGHEST));
@@ -96,6 +96,11 @@ fn groups(table: &Table) -> Vec<Group<'_>> {
         Some(Group { title, ferryd, lines: table.lines.iter().filter(others).collect() })
     };
     rows.into_iter().filter_map(group).filter(|group| !group.lines.is_empty()).collect()
+}
+
+/// The lines of the scale, each twice the one before.
+fn marks() -> impl Iterator<Item = f64> {
+    std::iter::successors(Some(LOWEST), |mark| Some(mark * 2.0)).take_while(|&mark| mark <= HIGHEST)
 }
 
 fn across(ratio: f64) -> i32 {
