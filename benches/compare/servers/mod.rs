@@ -26,7 +26,8 @@ pub const DESCRIPTORS: u64 = 65_536;
 /// A kind of server.
 pub struct Peer {
     pub name: &'static str,
-    /// Whether each session is a process, or two: such a server needs few descriptors, and is not given 10,000 sessions.
+    /// Whether each session is a process, or two. Such a server needs few descriptors, and is not given 10,000
+    /// sessions.
     pub forks: bool,
     recipe: fn(&Place) -> Result<Recipe, String>,
 }

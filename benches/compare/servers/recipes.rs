@@ -39,7 +39,7 @@ pub fn ferryd(place: &Place) -> Result<Recipe, String> {
 /// It asks PAM, which asks /etc: in a mount namespace of its own it finds other files there.
 ///
 /// Of its walls between processes `isolate_network` is off, since it makes a network for each session, and
-/// `seccomp_sandbox`, since what it allows is too little for the libraries of today.
+/// `seccomp_sandbox`, with which it ends at its first LIST where libraries are newer than it.
 pub fn vsftpd(place: &Place) -> Result<Recipe, String> {
     let program = unpacked("vsftpd", "usr/sbin/vsftpd")?;
     needs_root()?;
