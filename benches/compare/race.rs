@@ -68,7 +68,7 @@ impl Context {
         memory: Option<[Metric; 2]>,
     ) {
         // A slow server has fewer rounds, not a longer bench.
-        let allowance = Duration::from_secs_f64(unless_quick(6.0, 0.5));
+        let allowance = Duration::from_secs_f64(unless_quick(5.0, 0.5));
         let mut racers: Vec<Racer<S>> = Vec::new();
         for entry in entries {
             match entry.state {
@@ -86,21 +86,20 @@ impl Context {
         }
         let mut peaks = Vec::new();
         for racer in &mut racers {
-            let (outcome, peak) = with_peak(racer.tree, memory.is_some(), || work(&mut racer.state, racer.name));
-            racer.note(&outcome);
+            let watched = memory.is_some();
+            let (told, peak) = with_peak(racer.tree, watched, || racer.round(&mut work, &tell));
+            // What takes so long needs no warming, and is its only round.
+            if racer.spent > allowance {
+                racer.rounds.extend(told);
+            } else {
+                racer.spent = Duration::ZERO;
+            }
             peaks.push(peak);
         }
-        for round in 0..self.rounds {
-            for racer in racers.iter_mut().filter(|racer| round == 0 || racer.spent < allowance) {
-                let cpu = racer.tree.settled_cpu();
-                let begun = Instant::now();
-                let outcome = work(&mut racer.state, racer.name);
-                racer.spent += begun.elapsed();
-                let cpu = racer.tree.settled_cpu() - cpu;
-                racer.note(&outcome);
-                if !outcome.done.is_empty() {
-                    racer.rounds.push(tell(&outcome, cpu));
-                }
+        for _ in 0..self.rounds {
+            for racer in racers.iter_mut().filter(|racer| racer.spent < allowance) {
+                let told = racer.round(&mut work, &tell);
+                racer.rounds.extend(told);
             }
         }
         for (racer, peak) in racers.into_iter().zip(peaks) {
@@ -138,14 +137,25 @@ struct Racer<S> {
 }
 
 impl<S> Racer<S> {
-    fn note(&mut self, outcome: &Outcome) {
+    /// Does the work once; its numbers, if anything was done.
+    fn round(
+        &mut self,
+        work: &mut impl FnMut(&mut S, &'static str) -> Outcome,
+        tell: &impl Fn(&Outcome, f64) -> Vec<(Metric, f64)>,
+    ) -> Option<Vec<(Metric, f64)>> {
+        let cpu = self.tree.settled_cpu();
+        let begun = Instant::now();
+        let outcome = work(&mut self.state, self.name);
+        self.spent += begun.elapsed();
+        let cpu = self.tree.settled_cpu() - cpu;
         self.failures += outcome.failures;
-        self.why = self.why.take().or_else(|| outcome.why.clone());
+        self.why = self.why.take().or(outcome.why.clone());
+        (!outcome.done.is_empty()).then(|| tell(&outcome, cpu))
     }
 }
 
 /// Does `work`, and looks at the memory of `tree` meanwhile.
-fn with_peak(tree: Tree, watched: bool, work: impl FnOnce() -> Outcome) -> (Outcome, Memory) {
+fn with_peak<T>(tree: Tree, watched: bool, work: impl FnOnce() -> T) -> (T, Memory) {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let watch = watched.then(|| {
