@@ -117,6 +117,8 @@ impl Send {
         buffer: &mut [u8],
         patience: Patience,
     ) -> Result<usize, Stop> {
+        // What TLS still holds goes first: where there is no room for it, reading would be in vain.
+        stream.flush()?;
         let length = (self.end - self.offset).min(budget.min(COPY_OCTETS) as u64);
         self.source.check(self.offset, length, patience)?;
         let count = self.source.read(&mut buffer[..length as usize], self.offset)?;
