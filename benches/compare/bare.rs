@@ -5,13 +5,14 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::event::epoll;
 use rustix::fs::{FallocateFlags, fallocate, sendfile};
 use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, pipe, splice};
+use socket2::{Domain, Socket, Type};
 
 use crate::servers::{DESCRIPTORS, Recipe, Running, free_port};
 use crate::support::Directory;
@@ -67,7 +68,7 @@ impl Bare {
 pub fn run(arguments: &[String]) -> ! {
     let [mode, port, path, size] = arguments else { panic!("the bench calls it otherwise") };
     let mode = Bare::ALL.into_iter().find(|bare| format!("{bare:?}") == *mode).expect("a mode");
-    let listener = TcpListener::bind(("127.0.0.1", port.parse().expect("a port"))).expect("the port is free");
+    let listener = listen(port.parse().expect("a port")).expect("the port is free");
     let (path, size) = (PathBuf::from(path), size.parse().expect("a number"));
     let ended = match mode {
         Bare::SendFile | Bare::Splice => one_by_one(&listener, |stream, _| send(mode, &stream, &path)),
@@ -85,6 +86,14 @@ pub fn run(arguments: &[String]) -> ! {
         }
     };
     panic!("{ended}");
+}
+
+/// With room for 1,000 who come at once: the library's own is 128, and whoever finds none tries again a second later.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
+    socket.listen(4_096)?;
+    Ok(socket.into())
 }
 
 fn one_by_one(listener: &TcpListener, mut work: impl FnMut(TcpStream, u64) -> io::Result<()>) -> io::Error {

@@ -18,7 +18,7 @@ use crate::table::{CPU_PER_FILE, CPU_PER_GIB, FAIRNESS, FILES, Metric, THROUGHPU
 
 /// Until when a round of small work goes on.
 pub fn round_end() -> Instant {
-    Instant::now() + Duration::from_secs_f64(unless_quick(0.6, 0.1))
+    Instant::now() + Duration::from_secs_f64(unless_quick(0.3, 0.1))
 }
 
 /// Numbers of a round that moved large files.
