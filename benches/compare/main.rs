@@ -25,11 +25,14 @@ mod support;
 mod table;
 mod tree;
 
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use race::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::{quick, unless_quick};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use support::{Directory, quick, unless_quick};
 use table::Table;
 
 fn main() {
@@ -44,6 +47,7 @@ fn main() {
         std::process::exit(2);
     };
     let begun = Instant::now();
+    remove_directories_when_told_to_end();
     raise_descriptor_limit();
     if quick() {
         println!("A short run: less of everything than the rows say.");
@@ -82,6 +86,20 @@ fn context(arguments: Vec<String>) -> Option<Context> {
         }
     }
     Some(context)
+}
+
+/// Ctrl-C and SIGTERM leave no files of a GiB behind; the keepers end the servers by themselves.
+fn remove_directories_when_told_to_end() {
+    let (mut told, teller) = UnixStream::pair().expect("a pair of sockets");
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let teller = teller.try_clone().expect("a descriptor more");
+        signal_hook::low_level::pipe::register(signal, teller).expect("a signal that can be caught");
+    }
+    std::thread::spawn(move || {
+        let _ = told.read(&mut [0]);
+        Directory::remove_all();
+        std::process::exit(1);
+    });
 }
 
 /// As many descriptors as are allowed: 10,000 sessions are as many sockets.

@@ -4,6 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Those that are there now.
+static THERE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// A directory that goes away with its value.
 pub struct Directory(PathBuf);
@@ -16,7 +20,20 @@ impl Directory {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("ferryd-bench-{name}-{}-{number}", std::process::id()));
         fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        there().push(path.clone());
         Directory(path)
+    }
+
+    /// Removes all of them, because the bench is about to end without dropping any.
+    pub fn remove_all() {
+        for path in there().drain(..) {
+            // Somebody may still be making files in it.
+            for _ in 0..100 {
+                if fs::remove_dir_all(&path).is_ok() || !path.exists() {
+                    break;
+                }
+            }
+        }
     }
 
     /// Where it is.
@@ -41,7 +58,12 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+        there().retain(|path| *path != self.0);
     }
+}
+
+fn there() -> MutexGuard<'static, Vec<PathBuf>> {
+    THERE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `size` octets in which every eight tell where they are, so that nothing can be lost, twice or in the wrong place.
