@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 
 use super::root::{Place, Root, regular};
-use super::{Errno, Error, Facts, Kind, Patience, Placement, Target, VirtualPath};
+use super::{Errno, Error, Facts, Kind, Patience, Placement, Target, VirtualPath, Waits};
 use crate::limits::QUICK_TO_FREE_OCTETS;
 
 impl Root {
@@ -20,14 +20,13 @@ impl Root {
     /// # Errors
     /// What [`Root::open_target`] would say, as far as it can be told.
     pub fn may_store(&self, path: &VirtualPath, placement: Placement) -> Result<(), Error> {
-        let (parent, _) = self.find_parent(path)?;
+        let (parent, leaf) = self.find_parent(path)?;
         if path.means_directory() {
             return Err(Error::IsDirectory);
         }
-        let found = match self.find(path, OFlags::empty()) {
-            Ok(place) => Some(place),
-            Err(Error::Os(Errno::NOENT)) => None,
-            Err(error) => return Err(error),
+        let found = match self.find_in(&parent, leaf) {
+            None => if_there(self.find(path, OFlags::empty()))?,
+            Some(found) => if_there(found)?,
         };
         match (found, placement) {
             (Some(_), Placement::New) => Err(Error::Os(Errno::EXIST)),
@@ -49,17 +48,35 @@ impl Root {
     /// Opens, makes or empties the file that receives.
     pub fn open_target(&self, path: &VirtualPath, placement: Placement, mode: u32) -> Result<Target, Error> {
         let write = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        if placement != Placement::New {
-            match self.find(path, OFlags::empty()) {
-                Ok(place) => return self.open_old(path, write, placement, &place.facts),
-                Err(Error::Os(Errno::NOENT)) => {}
-                Err(error) => return Err(error),
-            }
-            if matches!(placement, Placement::At(_)) {
-                return Err(Error::BeyondEnd);
-            }
+        if let Placement::At(_) = placement {
+            return match if_there(self.find(path, OFlags::empty()))? {
+                Some(place) => self.open_old(path, write, placement, &place.facts),
+                None => Err(Error::BeyondEnd),
+            };
         }
-        let (parent, leaf) = self.find_changeable(path)?;
+        let (parent, leaf) = self.find_parent(path)?;
+        self.may_change(&parent)?;
+        // On the loop, whether the name is there must be in the cache; elsewhere making the file tells it.
+        if self.patience == Patience::CachedOnly
+            && parent.waits != Waits::Never
+            && let Some(place) = if_there(self.find(path, OFlags::empty()))?
+            && placement != Placement::New
+        {
+            return self.open_old(path, write, placement, &place.facts);
+        }
+        match self.create(&parent, leaf, placement, mode) {
+            Err(Error::Os(Errno::EXIST)) if placement != Placement::New => {
+                match if_there(self.find(path, OFlags::empty()))? {
+                    Some(place) => self.open_old(path, write, placement, &place.facts),
+                    // A link that leads nowhere.
+                    None => Err(Error::Os(Errno::EXIST)),
+                }
+            }
+            created => created,
+        }
+    }
+
+    fn create(&self, parent: &Place, leaf: &[u8], placement: Placement, mode: u32) -> Result<Target, Error> {
         let append = if placement == Placement::Append { OFlags::APPEND } else { OFlags::empty() };
         let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | append;
         let device = parent.facts.device;
@@ -180,6 +197,15 @@ impl Root {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Nothing where there is no such name.
+fn if_there(found: Result<Place, Error>) -> Result<Option<Place>, Error> {
+    match found {
+        Ok(place) => Ok(Some(place)),
+        Err(Error::Os(Errno::NOENT)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

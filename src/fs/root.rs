@@ -126,6 +126,20 @@ impl Root {
         Ok((self.find(&parent, OFlags::DIRECTORY)?, leaf))
     }
 
+    /// The place of the last name in a directory that lives in memory, where it is no link; nothing where that is not
+    /// known so, and the whole path has to be resolved.
+    pub(super) fn find_in(&self, parent: &Place, leaf: &[u8]) -> Option<Result<Place, Error>> {
+        if parent.waits != Waits::Never {
+            return None;
+        }
+        let stay = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        match resolve_once(&parent.at, leaf, OFlags::PATH | OFlags::CLOEXEC, stay) {
+            Ok(at) => Some(self.place(at)),
+            Err(Errno::NOENT) => Some(Err(Error::Os(Errno::NOENT))),
+            Err(_) => None,
+        }
+    }
+
     /// Opens what is at `path`; makes nothing.
     pub(super) fn open_at(&self, path: &VirtualPath, flags: OFlags) -> Result<OwnedFd, Error> {
         let flags = flags | OFlags::CLOEXEC;
