@@ -22,7 +22,7 @@ pub struct Tree {
 /// Memory of all processes together, in MiB. Shared pages are in `resident` once for each process that has them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
-    /// RssAnon: what each has for itself.
+    /// Anonymous pages; those that processes share after a fork count once (Pss_Anon).
     pub own: f64,
     /// VmRSS.
     pub resident: f64,
@@ -77,13 +77,14 @@ impl Tree {
         let mut sum = Memory::default();
         for pid in self.members() {
             let Ok(text) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
-            let mib = |name: &str| {
+            let shares = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+            let mib = |text: &str, name: &str| {
                 let line = text.lines().find_map(|line| line.strip_prefix(name));
-                line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
-                    .map_or(0.0, |kib: f64| kib / 1024.0)
+                line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).map(|kib: f64| kib / 1024.0)
             };
-            sum.own += mib("RssAnon:");
-            sum.resident += mib("VmRSS:");
+            // Without the right to look closer, shared pages count for each process.
+            sum.own += mib(&shares, "Pss_Anon:").or_else(|| mib(&text, "RssAnon:")).unwrap_or(0.0);
+            sum.resident += mib(&text, "VmRSS:").unwrap_or(0.0);
         }
         sum
     }
