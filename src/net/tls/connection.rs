@@ -43,7 +43,7 @@ pub struct Connection {
     binding: Option<Reuse>,
     retry: Retry,
     /// What is wrong with the record that was received last.
-    bad: Option<rustls::Error>,
+    bad: Option<Box<rustls::Error>>,
 }
 
 impl fmt::Debug for Connection {
@@ -166,7 +166,7 @@ impl Connection {
                         false => io::Error::new(io::ErrorKind::InvalidData, error),
                     });
                 }
-                self.bad = Some(error);
+                self.bad = Some(Box::new(error));
                 Ok(())
             }
         }
