@@ -70,10 +70,24 @@ impl CivilTime {
 #[derive(Clone, Copy, Debug)]
 pub struct TimeVal(pub i64);
 
+impl TimeVal {
+    /// The fourteen digits.
+    pub fn digits(self) -> [u8; 14] {
+        let t = CivilTime::from_unix(self.0.clamp(-62_167_219_200, 253_402_300_799));
+        let (century, year) = ((t.year / 100) as u8, (t.year % 100) as u8);
+        let mut digits = [0; 14];
+        for (pair, number) in
+            digits.chunks_exact_mut(2).zip([century, year, t.month, t.day, t.hour, t.minute, t.second])
+        {
+            pair.copy_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
+        }
+        digits
+    }
+}
+
 impl fmt::Display for TimeVal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let t = CivilTime::from_unix(self.0.clamp(-62_167_219_200, 253_402_300_799));
-        write!(f, "{:04}{:02}{:02}{:02}{:02}{:02}", t.year, t.month, t.day, t.hour, t.minute, t.second)
+        self.digits().iter().try_for_each(|digit| fmt::Write::write_char(f, char::from(*digit)))
     }
 }
 

@@ -18,7 +18,7 @@ use std::fmt;
 pub use device::{Disks, Waits};
 pub use directory::Directory;
 pub use file::{Source, Target};
-pub use owners::Owners;
+pub use owners::{Owner, Owners};
 pub use path::{PathError, VirtualPath};
 pub use root::Root;
 pub use rustix::io::Errno;

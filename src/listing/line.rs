@@ -7,7 +7,7 @@ use std::io::Write;
 use super::facts::{Fact, FactSet};
 use super::{Rights, Style};
 use crate::account::Right;
-use crate::fs::{self, Facts, Kind, Owners, ProcessIds, Root, VirtualPath};
+use crate::fs::{self, Facts, Kind, Owner, Owners, ProcessIds, Root, VirtualPath};
 use crate::time::{ListTime, TimeVal};
 
 /// What lines need beside the entry: names of owners, and what this process may do.
@@ -41,10 +41,16 @@ impl Format {
         if matches!(style, Style::Long) {
             output.push(facts.kind_letter());
             put_mode(output, facts.mode);
-            let date = ListTime { modified: facts.modified, now };
-            let (owner, group) = (self.owners.user(facts.uid), self.owners.group(facts.gid));
+            output.push(b' ');
+            put_number(output, facts.links.into(), 4);
+            for owner in [self.owners.user(facts.uid), self.owners.group(facts.gid)] {
+                output.push(b' ');
+                put_owner(output, owner, 8);
+            }
+            output.push(b' ');
+            put_number(output, facts.size, 12);
             // Writing to a Vec cannot fail.
-            let _ = write!(output, " {:>4} {owner:<8} {group:<8} {:>12} {date} ", facts.links, facts.size);
+            let _ = write!(output, " {} ", ListTime { modified: facts.modified, now });
         }
         put_name(output, prefix);
         put_name(output, name);
@@ -127,13 +133,19 @@ impl Format {
 
     fn put_facts(&self, output: &mut Vec<u8>, facts: &Facts, perm: &str, set: FactSet) {
         if set.has(Fact::Size) && facts.kind == Kind::File {
-            let _ = write!(output, "size={};", facts.size);
+            output.extend_from_slice(b"size=");
+            put_number(output, facts.size, 0);
+            output.push(b';');
         }
         if set.has(Fact::Modify) {
-            let _ = write!(output, "modify={};", TimeVal(facts.modified));
+            output.extend_from_slice(b"modify=");
+            output.extend_from_slice(&TimeVal(facts.modified).digits());
+            output.push(b';');
         }
         if set.has(Fact::Perm) {
-            let _ = write!(output, "perm={perm};");
+            for text in ["perm=", perm, ";"] {
+                output.extend_from_slice(text.as_bytes());
+            }
         }
         if set.has(Fact::Unique) {
             let _ = write!(output, "unique={:x}g{:x};", facts.device, facts.inode);
@@ -210,6 +222,30 @@ fn put_type(output: &mut Vec<u8>, kind: Kind, target: Option<&[u8]>) {
     }
 }
 
+/// Digits at the right side of `width` columns: what `{:>width$}` writes, in a third of the time.
+fn put_number(output: &mut Vec<u8>, mut number: u64, width: usize) {
+    let mut digits = [b' '; 20];
+    let mut at = digits.len();
+    while at == digits.len() || number > 0 {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    output.extend_from_slice(&digits[at.min(digits.len() - width)..]);
+}
+
+/// A name at the left side of `width` columns.
+fn put_owner(output: &mut Vec<u8>, owner: Owner<'_>, width: usize) {
+    let end = output.len() + width;
+    match owner {
+        Owner::Name(name) => output.extend_from_slice(name.as_bytes()),
+        Owner::Id(id) => put_number(output, id.into(), 0),
+    }
+    if output.len() < end {
+        output.resize(end, b' ');
+    }
+}
+
 /// Nine letters, with `s`, `S`, `t` and `T` where `ls` has them.
 fn put_mode(output: &mut Vec<u8>, mode: u32) {
     for (shift, special, letter) in [(6, 0o4000, b's'), (3, 0o2000, b's'), (0, 0o1000, b't')] {
@@ -241,6 +277,20 @@ mod tests {
             let mut output = Vec::new();
             put_mode(&mut output, mode);
             assert_eq!(output, shown.as_bytes());
+        }
+    }
+
+    #[test]
+    fn columns() {
+        for (number, width) in [(0, 0), (7, 4), (12_345, 4), (1 << 40, 12), (u64::MAX, 12), (u64::MAX, 20), (0, 3)] {
+            let mut output = Vec::new();
+            put_number(&mut output, number, width);
+            assert_eq!(String::from_utf8(output).unwrap(), format!("{number:>width$}"));
+        }
+        for owner in [Owner::Name("root"), Owner::Name("longer-than-eight"), Owner::Id(7), Owner::Id(u32::MAX)] {
+            let mut output = Vec::new();
+            put_owner(&mut output, owner, 8);
+            assert_eq!(String::from_utf8(output).unwrap(), format!("{owner:<8}"));
         }
     }
 

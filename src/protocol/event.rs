@@ -21,7 +21,7 @@ impl Interpreter {
             Some((account, root)) => {
                 let text = format!("Logged in: {}.", account.rights);
                 let settings = self.settings.clone();
-                self.login = Login::In(Box::new(LoggedIn::new(account, root, settings, self.local, self.peer)));
+                self.login = Login::In(Box::new(LoggedIn::new(account, root, settings, self.peer.ip())));
                 self.say(&Reply::new(230, text));
             }
             None => {

@@ -173,6 +173,11 @@ impl Interpreter {
         self.commands
     }
 
+    /// The two ends of the control connection: ours, and the client's.
+    pub fn ends(&self) -> (SocketAddr, SocketAddr) {
+        (self.local, self.peer)
+    }
+
     /// Whether nothing is going on and no line waits.
     pub fn is_idle(&self) -> bool {
         self.waiting == Waiting::Nothing && !self.has_work()

@@ -1,6 +1,6 @@
 //! What a session knows: the transfer parameters, and what exists only after login.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,14 +131,13 @@ pub struct LoggedIn {
     pub facts: FactSet,
     pub idle_timeout: Option<Duration>,
     pub settings: Arc<Settings>,
-    /// The two ends of the control connection.
-    pub local: SocketAddr,
-    pub peer: SocketAddr,
+    /// The client; our own address is of the same family.
+    pub peer: IpAddr,
 }
 
 impl LoggedIn {
     /// A new session of `account`, in its root.
-    pub fn new(account: Account, root: Root, settings: Arc<Settings>, local: SocketAddr, peer: SocketAddr) -> LoggedIn {
+    pub fn new(account: Account, root: Root, settings: Arc<Settings>, peer: IpAddr) -> LoggedIn {
         LoggedIn {
             account,
             root,
@@ -149,7 +148,6 @@ impl LoggedIn {
             facts: FactSet::default(),
             idle_timeout: settings.idle_timeout,
             settings,
-            local,
             peer,
         }
     }

@@ -50,10 +50,8 @@ fn eprt(session: &mut LoggedIn, argument: &[u8]) -> Answer {
 /// RFC 2577 sections 3 and 8: the server connects to the client itself and to no system port, else it could be made
 /// to attack a third host. Octets are compared as they came: a v4-mapped or unspecified address is foreign.
 fn dial(session: &mut LoggedIn, address: SocketAddr, verb: &str) -> Answer {
-    if address.ip() != session.peer.ip() {
-        return Err(Refusal::Parameter(
-            format!("{verb} may only name your own address, {}.", session.peer.ip()).into(),
-        ));
+    if address.ip() != session.peer {
+        return Err(Refusal::Parameter(format!("{verb} may only name your own address, {}.", session.peer).into()));
     }
     if address.port() < 1024 {
         return Err(Refusal::Parameter(format!("{verb} may not name a port below 1024.").into()));
@@ -64,7 +62,7 @@ fn dial(session: &mut LoggedIn, address: SocketAddr, verb: &str) -> Answer {
 /// Asks the server to listen; the reply names an IPv4 address.
 fn pasv(session: &mut LoggedIn) -> Answer {
     need_data_commands(session)?;
-    if session.local.is_ipv6() {
+    if session.peer.is_ipv6() {
         return reply(425, "PASV cannot name an IPv6 address: send EPSV.");
     }
     Ok(Outcome::Listen(Passive::Pasv))
@@ -73,7 +71,7 @@ fn pasv(session: &mut LoggedIn) -> Answer {
 /// RFC 2428 section 3: asks the server to listen; the reply names the port alone.
 fn epsv(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     let argument = argument.trim_ascii();
-    let (own, foreign, hint) = match session.local.is_ipv6() {
+    let (own, foreign, hint) = match session.peer.is_ipv6() {
         false => (b"1", b"2", "Network protocol not supported, use (1)."),
         true => (b"2", b"1", "Network protocol not supported, use (2)."),
     };

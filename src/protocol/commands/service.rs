@@ -226,7 +226,7 @@ fn stat(session: &mut LoggedIn, argument: &[u8]) -> Answer {
 
 /// The reply to STAT without a pathname; `data` says what the data connection does.
 pub fn status(session: &Interpreter, data: String) -> Reply {
-    let mut lines = vec![format!("Connected from {}", session.peer.ip())];
+    let mut lines = vec![format!("Connected from {}", session.peer)];
     if let Some(logged_in) = session.logged_in() {
         lines.push(format!("Logged in as {} ({})", logged_in.account.name, logged_in.account.rights));
         let representation = match logged_in.parameters.representation {

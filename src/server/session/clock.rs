@@ -14,7 +14,7 @@ impl Session {
         let securing = matches!(self.data, Data::Securing { .. });
         if let Some(ended) = self.data.expire(ready, context) {
             if securing {
-                log::warn!("{}: the TLS handshake on the data connection took too long", self.peer.ip());
+                log::warn!("{}: the TLS handshake on the data connection took too long", self.peer().ip());
             }
             self.finish(ended, context);
         }

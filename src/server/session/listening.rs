@@ -13,11 +13,11 @@ impl Session {
     pub(super) fn listen(&mut self, passive: Passive, context: &Context) {
         // The old port goes back first: a range of one port is enough for one session.
         self.data = Data::None;
-        match self.keeping.take().or_else(|| DataListener::new(self.local, &context.ports)) {
+        match self.keeping.take().or_else(|| DataListener::new(self.local(), &context.ports)) {
             Some(listener) => {
-                let mut address = self.local;
+                let mut address = self.local();
                 if passive == Passive::Pasv {
-                    address.set_ip(context.passive_address_for(self.local, self.peer));
+                    address.set_ip(context.passive_address_for(self.local(), self.peer()));
                     self.warn_of_private(address.ip());
                 }
                 address.set_port(listener.port());
@@ -25,7 +25,7 @@ impl Session {
                 self.interpreter.listening(Ok(address));
             }
             None => {
-                log::warn!("{}: no passive port is free; --passive-ports sets the range", self.peer.ip());
+                log::warn!("{}: no passive port is free; --passive-ports sets the range", self.peer().ip());
                 self.interpreter.listening(Err("No passive port is free; try again."));
             }
         }
@@ -33,9 +33,9 @@ impl Session {
 
     /// A client from outside cannot reach an address that means something only in here.
     fn warn_of_private(&mut self, told: IpAddr) {
-        if self.warned == Warned::No && is_private(told) && !is_private(self.peer.ip()) {
+        if self.warned == Warned::No && is_private(told) && !is_private(self.peer().ip()) {
             self.warned = Warned::Yes;
-            log::warn!("{}: was told to connect to {told}, a private address; see --passive-address", self.peer.ip());
+            log::warn!("{}: was told to connect to {told}, a private address; see --passive-address", self.peer().ip());
         }
     }
 }

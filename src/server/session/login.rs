@@ -39,13 +39,13 @@ impl Session {
         let Away::Login(since, user) = mem::replace(&mut self.away, Away::Nothing) else { return };
         match account {
             Some((account, root)) => {
-                log::info!("{}: logged in as {}", self.peer.ip(), Shown(account.name.as_bytes()));
+                log::info!("{}: logged in as {}", self.peer().ip(), Shown(account.name.as_bytes()));
                 self.interpreter.verdict(Some((account, root)));
                 // Who has just logged in has just been heard of, however long the hash took.
                 self.active = Instant::now();
             }
             None => {
-                log::warn!("{}: login failed for {}", self.peer.ip(), Shown(&user));
+                log::warn!("{}: login failed for {}", self.peer().ip(), Shown(&user));
                 let steps = since.elapsed().as_millis() / LOGIN_REFUSAL_STEP.as_millis() + 1;
                 let wait = LOGIN_REFUSAL_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
                 let at = since + wait;

@@ -77,8 +77,6 @@ enum Channel {
 #[derive(Debug)]
 pub struct Session {
     stream: Stream,
-    local: SocketAddr,
-    peer: SocketAddr,
     interpreter: Interpreter,
     data: Data,
     /// The listener of the last data connection, for one that follows at once.
@@ -112,8 +110,6 @@ impl Session {
             channel: Channel::Open,
             tls: None,
             stream,
-            local,
-            peer,
             interpreter,
             data: Data::None,
             keeping: Keeping::new(now),
@@ -128,7 +124,12 @@ impl Session {
 
     /// The client's address.
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.interpreter.ends().1
+    }
+
+    /// Our end of the control connection.
+    fn local(&self) -> SocketAddr {
+        self.interpreter.ends().0
     }
 
     /// Registers the control connection with the reactor.
@@ -158,7 +159,7 @@ impl Session {
         }
         if let Err(error) = self.receive(&mut ready[0], context) {
             if error.kind() == io::ErrorKind::InvalidData {
-                log::warn!("{}: TLS: {error}", self.peer.ip());
+                log::warn!("{}: TLS: {error}", self.peer().ip());
             }
             return Next::Gone;
         }
@@ -169,7 +170,7 @@ impl Session {
         }
         if self.channel == Channel::LastInClear && self.stage == Stage::Open && self.interpreter.output().is_empty() {
             if let Err(error) = self.begin_tls(context) {
-                log::error!("{}: TLS cannot begin: {error}", self.peer.ip());
+                log::error!("{}: TLS cannot begin: {error}", self.peer().ip());
                 return Next::Gone;
             }
             return Next::Again;
@@ -186,7 +187,7 @@ impl Session {
                 self.interpreter.returned(*deferred);
             }
             Return::Step(stream, transfer, progress) => {
-                let turn = Turn { key, peer: self.peer, ready, keeping: &mut self.keeping };
+                let turn = Turn { key, peer: self.peer(), ready, keeping: &mut self.keeping };
                 if let Stepped::Ended(ended) = self.data.returned(turn, stream, transfer, progress, context) {
                     self.finish(ended, context);
                 }
@@ -198,7 +199,7 @@ impl Session {
 
     /// A helper panicked over an errand of this session, which cannot go on: what it needs is gone.
     fn lost(&mut self, context: &Context) {
-        log::error!("{}: an internal error ended this session", self.peer.ip());
+        log::error!("{}: an internal error ended this session", self.peer().ip());
         if let Some(ended) = self.data.lost() {
             self.finish(ended, context);
         }
@@ -258,7 +259,7 @@ impl Session {
                 self.active = context.now;
             }
             commands = commands.saturating_sub(carried_out);
-            let turn = Turn { key, peer: self.peer, ready, keeping: &mut self.keeping };
+            let turn = Turn { key, peer: self.peer(), ready, keeping: &mut self.keeping };
             let stepped = match self.data.step(turn, &mut octets, context) {
                 Stepped::Nothing => false,
                 Stepped::Moved => true,
@@ -292,7 +293,7 @@ impl Session {
             Action::Transfer(job) => {
                 *ready = Readiness::ALL;
                 let tls = self.data_tls();
-                if let Some(ended) = self.data.begin(job, tls, self.local, context) {
+                if let Some(ended) = self.data.begin(job, tls, self.local(), context) {
                     self.finish(ended, context);
                 }
             }
@@ -325,7 +326,7 @@ impl Session {
             context.log.transfer(&Transfer {
                 time: i64::try_from(time).unwrap_or(i64::MAX),
                 duration: ended.duration,
-                peer: self.peer.ip(),
+                peer: self.peer().ip(),
                 octets: ended.report.octets,
                 path: subject.path.normalized().as_bytes(),
                 ascii: subject.representation == Representation::Ascii,
@@ -336,7 +337,7 @@ impl Session {
             });
             log::info!(
                 "{}: {} {} {}, {} octets in {:.3} s{}",
-                self.peer.ip(),
+                self.peer().ip(),
                 Shown(account.name.as_bytes()),
                 if subject.direction == Direction::In { "stored" } else { "retrieved" },
                 Shown(subject.path.normalized().as_bytes()),

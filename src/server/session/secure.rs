@@ -42,7 +42,7 @@ impl Session {
                 Ok(true)
             }
             Ok(Some(_)) if until <= context.now => {
-                log::warn!("{}: the TLS handshake took too long", self.peer.ip());
+                log::warn!("{}: the TLS handshake took too long", self.peer().ip());
                 Err(())
             }
             Ok(Some(direction)) => {
@@ -53,7 +53,7 @@ impl Session {
                 Ok(false)
             }
             Err(error) => {
-                log::warn!("{}: the TLS handshake failed: {error}", self.peer.ip());
+                log::warn!("{}: the TLS handshake failed: {error}", self.peer().ip());
                 Err(())
             }
         }
@@ -62,9 +62,9 @@ impl Session {
     /// The name in the client's certificate, if names are to count.
     fn certified(&self, context: &Context) -> Option<Vec<u8>> {
         let connection = self.stream.tls()?;
-        log::info!("{}: {}", self.peer.ip(), connection.describe());
+        log::info!("{}: {}", self.peer().ip(), connection.describe());
         let name = tls::common_name(connection.client_certificate()?)?;
-        log::info!("{}: the client certificate is that of {}", self.peer.ip(), Shown(name.as_bytes()));
+        log::info!("{}: the client certificate is that of {}", self.peer().ip(), Shown(name.as_bytes()));
         context.client_login.certificate_suffices().then(|| name.into_bytes())
     }
 
