@@ -85,6 +85,10 @@ pub const DIRECTORY_OCTETS: usize = 16 * 1024;
 pub const ASCII_OCTETS: usize = 32 * 1024;
 /// The pipe between a socket and a file; a larger one saves calls, and one serves all sessions.
 pub const PIPE_OCTETS: usize = 1024 * 1024;
+/// How far a file is taken for cold from where it was found so.
+pub const COLD_OCTETS: u64 = 64 * 1024 * 1024;
+/// Of a cold file the kernel is asked this often whether it is in the cache: half of what it reads ahead at once.
+pub const COLD_PROBE_OCTETS: usize = 64 * 1024;
 /// Octets of a download that went without a pause, after which it goes through the pipe; see `transfer::send`.
 pub const PIPE_FROM_OCTETS: u64 = 4 * 1024 * 1024;
 /// What can leave in one segment of TCP (64 KiB, where the network card or loopback cuts them up).

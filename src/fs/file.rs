@@ -8,6 +8,7 @@ use rustix::io::{Errno, IoSliceMut, ReadWriteFlags, pread, preadv2, pwrite, writ
 use rustix::pipe::{SpliceFlags, splice};
 
 use super::{Disks, Error, Facts, Patience, Placement, Waits};
+use crate::limits::{COLD_OCTETS, COLD_PROBE_OCTETS};
 
 /// A file that is sent.
 #[derive(Debug)]
@@ -15,11 +16,13 @@ pub struct Source {
     file: OwnedFd,
     facts: Facts,
     waits: Waits,
+    /// Up to here the file is taken for cold: something before it was not in the cache.
+    cold_until: u64,
 }
 
 impl Source {
     pub(super) fn new(file: OwnedFd, facts: Facts, waits: Waits) -> Source {
-        Source { file, facts, waits }
+        Source { file, facts, waits, cold_until: 0 }
     }
 
     /// Its facts, as they were when it was opened.
@@ -27,18 +30,31 @@ impl Source {
         &self.facts
     }
 
-    /// Whether `length` octets from `offset` on can be read now: the kernel is asked for the first and the last.
-    pub fn check(&self, offset: u64, length: u64, patience: Patience) -> Result<(), Error> {
+    /// Whether `length` octets from `offset` on can be read now: the kernel is asked for the first and the last, and
+    /// where the file was found cold, for some between them: what is read ahead comes in pieces.
+    pub fn check(&mut self, offset: u64, length: u64, patience: Patience) -> Result<(), Error> {
         match (patience, self.waits) {
             (Patience::MayWait, _) | (_, Waits::Never) => Ok(()),
             (Patience::CachedOnly, Waits::Always) => Err(Error::WouldWait),
             (Patience::CachedOnly, Waits::Cold) => {
-                self.check_octet(offset)?;
-                let last = offset + length.saturating_sub(1);
-                // Octets of one page are in the cache together.
-                if last / 4096 == offset / 4096 { Ok(()) } else { self.check_octet(last) }
+                let checked = self.check_range(offset, length);
+                if checked.is_err() {
+                    self.cold_until = offset + COLD_OCTETS;
+                }
+                checked
             }
         }
+    }
+
+    fn check_range(&self, offset: u64, length: u64) -> Result<(), Error> {
+        let last = offset + length.saturating_sub(1);
+        if offset < self.cold_until {
+            (offset..last).step_by(COLD_PROBE_OCTETS).try_for_each(|at| self.check_octet(at))?;
+        } else {
+            self.check_octet(offset)?;
+        }
+        // Octets of one page are in the cache together.
+        if last / 4096 == offset / 4096 { Ok(()) } else { self.check_octet(last) }
     }
 
     fn check_octet(&self, offset: u64) -> Result<(), Error> {
