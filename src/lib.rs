@@ -35,9 +35,10 @@
 //! The handler refuses all that can be refused before 150 and returns a [`job::Job`] with the file open. The session
 //! begins it over what PASV or PORT has prepared (`server/data`): accepting is tried before it is waited for, and a
 //! socket is registered only once it says `WouldBlock`. Each step of [`transfer::Transfer`] asks the kernel whether the
-//! next octets are in the page cache, and sends them with `sendfile`; it ends as `Blocked` (wait for the network),
-//! `Again` (its budget is spent: the others first), `WouldWait` (the step is lent to a helper, with stream and file),
-//! or `Done`, which becomes 226, 426, 451 or 452.
+//! next octets are in the page cache, and sends them with `sendfile` (with `splice` through a large pipe, once a client
+//! has kept up for a while: `transfer/send`). It ends as `Blocked` (wait for the network), `Again` (its budget is
+//! spent: the others first), `WouldWait` (the step is lent to a helper, with stream and file), or `Done`, which becomes
+//! 226, 426, 451 or 452.
 //!
 //! # Where to put what
 //!
