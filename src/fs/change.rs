@@ -24,10 +24,8 @@ impl Root {
         if path.means_directory() {
             return Err(Error::IsDirectory);
         }
-        let found = match self.find_in(&parent, leaf) {
-            None => if_there(self.find(path, OFlags::empty()))?,
-            Some(found) => if_there(found)?,
-        };
+        let found = self.find_in(&parent, leaf).unwrap_or_else(|| self.find(path, OFlags::empty()));
+        let found = if_there(found)?;
         match (found, placement) {
             (Some(_), Placement::New) => Err(Error::Os(Errno::EXIST)),
             (Some(place), _) => {

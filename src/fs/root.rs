@@ -132,8 +132,7 @@ impl Root {
         if parent.waits != Waits::Never {
             return None;
         }
-        let stay = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        match resolve_once(&parent.at, leaf, OFlags::PATH | OFlags::CLOEXEC, stay) {
+        match open_beside(&parent.at, leaf, OFlags::PATH | OFlags::CLOEXEC) {
             Ok(at) => Some(self.place(at)),
             Err(Errno::NOENT) => Some(Err(Error::Os(Errno::NOENT))),
             Err(_) => None,
@@ -165,9 +164,7 @@ impl Root {
         if self.facts_of(&parent)?.1 != Waits::Never {
             return Err(Error::WouldWait);
         }
-        // Neither a link nor a mount may lead from here to where it would wait.
-        let stay = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        match resolve_once(&parent, leaf, flags, stay) {
+        match open_beside(&parent, leaf, flags) {
             Err(Errno::LOOP | Errno::XDEV | Errno::AGAIN) => Err(Error::WouldWait),
             opened => Ok(opened?),
         }
@@ -223,6 +220,12 @@ fn resolve(at: impl AsFd + Copy, path: &[u8], flags: OFlags, resolve: ResolveFla
         }
     }
     Ok(resolve_once(at, path, flags, resolve)?)
+}
+
+/// Opens a name in a directory. Neither a link nor a mount may lead from there to where it would wait.
+fn open_beside(directory: impl AsFd, leaf: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let stay = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    resolve_once(directory, leaf, flags, stay)
 }
 
 fn resolve_once(at: impl AsFd, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {

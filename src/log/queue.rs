@@ -157,8 +157,13 @@ impl Queue {
             outputs.carry_out(state.take());
             state.written();
             state.in_place = Some(outputs);
-        } else if state.is_urgent() || (was_empty && state.thread == Thread::Waiting) {
-            self.wake(&mut state);
+        } else {
+            match state.thread {
+                Thread::Waiting if was_empty => self.wake(&mut state),
+                Thread::Resting if state.is_urgent() => self.wake(&mut state),
+                // It looks again when it has written.
+                _ => {}
+            }
         }
     }
 
