@@ -10,21 +10,12 @@ mod cases;
 mod disk;
 mod support;
 
-use disk::Disk;
-use support::{Client, Server, Tree};
+use std::path::Path;
 
-/// A tree with a slow disk at `slow`, and a server over it with `u`, whose root is the tree, and `s`, whose root is on
-/// the disk.
-///
-/// They must be dropped from right to left, which is the order for variables: a directory cannot be removed through a
-/// disk that does not answer.
-fn slow_tree(args: &[&str]) -> Option<(Tree, Server, Disk)> {
-    let tree = Tree::new();
-    tree.directory("slow").file("local", "at hand").directory("d");
-    let disk = Disk::mount(&tree.at("slow"))?;
-    let slow = format!("s:secret:{}", tree.at("slow").display());
-    let server = Server::start(tree.path(), &[&["--user", "u:secret", "--user", &slow], args].concat());
-    Some((tree, server, disk))
+use support::{Client, Server};
+
+fn start(root: &Path, args: &[&str]) -> Server {
+    Server::start(root, args)
 }
 
 fn login(server: &Server) -> Client {

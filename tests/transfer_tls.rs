@@ -15,10 +15,8 @@ mod meanwhile;
 mod signals;
 mod support;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use common::*;
-use support::{Client, Server, Tls, Tree, VERSIONS};
+use support::{Client, Server, Tree};
 
 /// Serves `tree` to the user `u`, who may do everything.
 fn serve(tree: &Tree, args: &[&str]) -> Server {
@@ -28,11 +26,5 @@ fn serve(tree: &Tree, args: &[&str]) -> Server {
 
 /// A session of `u`, in TYPE I.
 fn login(server: &Server) -> Client {
-    static SESSIONS: AtomicUsize = AtomicUsize::new(0);
-    let tls = Tls::new(VERSIONS[SESSIONS.fetch_add(1, Ordering::Relaxed) % 2]);
-    let mut client = Client::secured(server.address(), &tls);
-    client.log_in("u", "secret");
-    client.protect_data(&tls);
-    client.expect("TYPE I", 200);
-    client
+    Client::login_private(server.address(), "u", "secret")
 }

@@ -4,12 +4,26 @@ use std::io::{Read, Write};
 
 use rustix::process::Signal;
 
-use super::{login, slow_tree};
+use super::login;
 use crate::disk::Disk;
-use crate::support::{Client, PATIENCE, Server, read_all};
+use crate::support::{Client, PATIENCE, Server, Tree, read_all};
 
 /// How often the others are asked while an operation is held.
 const QUESTIONS: usize = 20;
+
+/// A tree with a slow disk at `slow`, and a server over it with `u`, whose root is the tree, and `s`, whose root is on
+/// the disk.
+///
+/// They must be dropped from right to left, which is the order for variables: a directory cannot be removed through a
+/// disk that does not answer.
+fn slow_tree(args: &[&str]) -> Option<(Tree, Server, Disk)> {
+    let tree = Tree::new();
+    tree.directory("slow").file("local", "at hand").directory("d");
+    let disk = Disk::mount(&tree.at("slow"))?;
+    let slow = format!("s:secret:{}", tree.at("slow").display());
+    let server = super::start(tree.path(), &[&["--user", "u:secret", "--user", &slow], args].concat());
+    Some((tree, server, disk))
+}
 
 /// Asks another session, and new ones, for what needs no slow disk.
 fn others_go_on(server: &Server, other: &mut Client) {

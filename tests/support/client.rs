@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
-use super::{Data, PATIENCE, Tls, TlsStream};
+use super::{Data, PATIENCE, Tls, TlsStream, VERSIONS};
 
 /// One whole reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +153,17 @@ impl Client {
         assert_eq!(named.code, 331, "{named}");
         let verdict = client.say(format!("PASS {password}"));
         assert_eq!(verdict.code, 230, "{verdict}");
+        client
+    }
+
+    /// The same with both connections under TLS, 1.3 and 1.2 in turns, and in TYPE I.
+    pub fn login_private(address: SocketAddr, user: &str, password: &str) -> Client {
+        static SESSIONS: AtomicUsize = AtomicUsize::new(0);
+        let tls = Tls::new(VERSIONS[SESSIONS.fetch_add(1, Ordering::Relaxed) % 2]);
+        let mut client = Client::secured(address, &tls);
+        client.log_in(user, password);
+        client.protect_data(&tls);
+        client.expect("TYPE I", 200);
         client
     }
 
