@@ -98,12 +98,39 @@ pub struct ListTime {
     pub now: i64,
 }
 
+impl ListTime {
+    /// Its twelve characters, for years of four digits; [`fmt::Display`] shows the others too, in five times the time.
+    pub fn columns(self) -> Option<[u8; 12]> {
+        let t = CivilTime::from_unix(self.modified);
+        let year = u16::try_from(t.year).ok().filter(|year| (1000..10_000).contains(year))?;
+        let digits = |number: u8| [b'0' + number / 10, b'0' + number % 10];
+        let mut columns = [b' '; 12];
+        columns[..3].copy_from_slice(MONTHS[usize::from(t.month - 1)].as_bytes());
+        columns[4..6].copy_from_slice(&digits(t.day));
+        if t.day < 10 {
+            columns[4] = b' ';
+        }
+        if self.shows_clock() {
+            columns[7..9].copy_from_slice(&digits(t.hour));
+            columns[9] = b':';
+            columns[10..].copy_from_slice(&digits(t.minute));
+        } else {
+            columns[8..10].copy_from_slice(&digits((year / 100) as u8));
+            columns[10..].copy_from_slice(&digits((year % 100) as u8));
+        }
+        Some(columns)
+    }
+
+    fn shows_clock(self) -> bool {
+        (-3600..HALF_YEAR_SECONDS).contains(&self.now.saturating_sub(self.modified))
+    }
+}
+
 impl fmt::Display for ListTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let t = CivilTime::from_unix(self.modified);
         let month = MONTHS[usize::from(t.month - 1)];
-        let age = self.now.saturating_sub(self.modified);
-        if (-3600..HALF_YEAR_SECONDS).contains(&age) {
+        if self.shows_clock() {
             write!(f, "{month} {:>2} {:02}:{:02}", t.day, t.hour, t.minute)
         } else {
             write!(f, "{month} {:>2}  {:4}", t.day, t.year)
@@ -168,6 +195,14 @@ mod tests {
     fn list_and_log_dates() {
         let now = 1_767_323_045;
         assert_eq!(ListTime { modified: now, now }.to_string(), "Jan  2 03:04");
+        for modified in
+            (-40_000_000_000..260_000_000_000).step_by(98_765_432).chain((now - 40_000_000..now + 9_000).step_by(61))
+        {
+            let date = ListTime { modified, now };
+            let year = CivilTime::from_unix(modified).year;
+            let columns = date.columns().map(|columns| String::from_utf8(columns.to_vec()).unwrap());
+            assert_eq!(columns, (1000..10_000).contains(&year).then(|| date.to_string()));
+        }
         assert_eq!(ListTime { modified: 951_782_400, now }.to_string(), "Feb 29  2000");
         assert_eq!(ListTime { modified: now + 86_400, now }.to_string(), "Jan  3  2026");
         assert_eq!(LogTime(0).to_string(), "Thu Jan  1 00:00:00 1970");

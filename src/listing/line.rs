@@ -5,6 +5,7 @@
 use std::io::Write;
 
 use super::facts::{Fact, FactSet};
+use super::memo::Memo;
 use super::{Rights, Style};
 use crate::account::Right;
 use crate::fs::{self, Facts, Kind, Owner, Owners, ProcessIds, Root, VirtualPath};
@@ -26,6 +27,7 @@ pub(super) fn put_name(output: &mut Vec<u8>, name: &[u8]) {
 
 impl Format {
     /// A line of LIST or NLST; the name is what comes before it in the path, and itself.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn line(
         &self,
         output: &mut Vec<u8>,
@@ -34,23 +36,14 @@ impl Format {
         facts: &Facts,
         target: Option<&[u8]>,
         now: i64,
+        memo: &mut Memo,
     ) {
-        if let Style::Facts(set, rights) = style {
-            return self.facts(output, name, facts, target, None, None, set, rights);
-        }
-        if matches!(style, Style::Long) {
-            output.push(facts.kind_letter());
-            put_mode(output, facts.mode);
-            output.push(b' ');
-            put_number(output, facts.links.into(), 4);
-            for owner in [self.owners.user(facts.uid), self.owners.group(facts.gid)] {
-                output.push(b' ');
-                put_owner(output, owner, 8);
+        match style {
+            Style::Facts(set, rights) => {
+                return self.facts(output, name, facts, target, None, None, (set, rights), memo);
             }
-            output.push(b' ');
-            put_number(output, facts.size, 12);
-            // Writing to a Vec cannot fail.
-            let _ = write!(output, " {} ", ListTime { modified: facts.modified, now });
+            Style::Long => self.columns(output, facts, now, memo),
+            Style::Names => {}
         }
         put_name(output, prefix);
         put_name(output, name);
@@ -59,6 +52,32 @@ impl Format {
             put_name(output, target);
         }
         output.extend_from_slice(b"\r\n");
+    }
+
+    /// All that `ls -l` has before the name.
+    fn columns(&self, output: &mut Vec<u8>, facts: &Facts, now: i64, memo: &mut Memo) {
+        let [mode, owners] = memo.pieces(facts, |[mode, owners]| {
+            mode.push(facts.kind_letter());
+            put_mode(mode, facts.mode);
+            mode.push(b' ');
+            for owner in [self.owners.user(facts.uid), self.owners.group(facts.gid)] {
+                owners.push(b' ');
+                put_owner(owners, owner, 8);
+            }
+            owners.push(b' ');
+        });
+        output.extend_from_slice(mode);
+        put_number(output, facts.links.into(), 4);
+        output.extend_from_slice(owners);
+        put_number(output, facts.size, 12);
+        output.push(b' ');
+        let date = ListTime { modified: facts.modified, now };
+        match date.columns() {
+            Some(columns) => output.extend_from_slice(&columns),
+            // Writing to a Vec cannot fail.
+            None => drop(write!(output, "{date}")),
+        }
+        output.push(b' ');
     }
 
     /// A line of MLSD. `linked` is what a link leads to, `parent` the directory that holds the name.
@@ -71,14 +90,18 @@ impl Format {
         target: Option<&[u8]>,
         linked: Option<&Facts>,
         parent: Option<&Facts>,
-        set: FactSet,
-        rights: Rights,
+        (set, rights): (FactSet, Rights),
+        memo: &mut Memo,
     ) {
         if set.has(Fact::Type) {
             put_type(output, facts.kind, target);
         }
-        let perm = self.perm(linked.unwrap_or(facts), parent, rights);
-        self.put_facts(output, facts, &perm, set);
+        let perm = || self.perm(linked.unwrap_or(facts), parent, rights);
+        match facts.kind {
+            // What its user may do is its target's affair.
+            Kind::Link => self.put_facts(output, facts, perm, set, &mut Memo::default()),
+            _ => self.put_facts(output, facts, perm, set, memo),
+        }
         output.push(b' ');
         put_name(output, name);
         output.extend_from_slice(b"\r\n");
@@ -97,8 +120,7 @@ impl Format {
         if set.has(Fact::Type) {
             let _ = write!(output, "type={kind};");
         }
-        let perm = self.perm(facts, parent, rights);
-        self.put_facts(output, facts, &perm, set);
+        self.put_facts(output, facts, || self.perm(facts, parent, rights), set, &mut Memo::default());
         output.push(b' ');
         output.extend_from_slice(name);
         output.extend_from_slice(b"\r\n");
@@ -126,12 +148,20 @@ impl Format {
         };
         let mut line = vec![b' '];
         let name = path.normalized();
-        self.facts(&mut line, name.as_bytes(), &facts, target.as_deref(), None, parent.as_ref(), set, rights);
+        let (target, choice, memo) = (target.as_deref(), (set, rights), &mut Memo::default());
+        self.facts(&mut line, name.as_bytes(), &facts, target, None, parent.as_ref(), choice, memo);
         line.truncate(line.len() - 2);
         Ok(line)
     }
 
-    fn put_facts(&self, output: &mut Vec<u8>, facts: &Facts, perm: &str, set: FactSet) {
+    fn put_facts(
+        &self,
+        output: &mut Vec<u8>,
+        facts: &Facts,
+        perm: impl FnOnce() -> String,
+        set: FactSet,
+        memo: &mut Memo,
+    ) {
         if set.has(Fact::Size) && facts.kind == Kind::File {
             output.extend_from_slice(b"size=");
             put_number(output, facts.size, 0);
@@ -142,14 +172,24 @@ impl Format {
             output.extend_from_slice(&TimeVal(facts.modified).digits());
             output.push(b';');
         }
-        if set.has(Fact::Perm) {
-            for text in ["perm=", perm, ";"] {
-                output.extend_from_slice(text.as_bytes());
+        let [before, after] = memo.pieces(facts, |[before, after]| {
+            if set.has(Fact::Perm) {
+                let _ = write!(before, "perm={};", perm());
             }
-        }
+            if set.has(Fact::Unique) {
+                let _ = write!(before, "unique={:x}g", facts.device);
+                after.push(b';');
+            }
+            self.put_unix(after, facts, set);
+        });
+        output.extend_from_slice(before);
         if set.has(Fact::Unique) {
-            let _ = write!(output, "unique={:x}g{:x};", facts.device, facts.inode);
+            put_hex(output, facts.inode);
         }
+        output.extend_from_slice(after);
+    }
+
+    fn put_unix(&self, output: &mut Vec<u8>, facts: &Facts, set: FactSet) {
         if set.has(Fact::Mode) {
             let _ = write!(output, "UNIX.mode={:04o};", facts.mode);
         }
@@ -234,6 +274,12 @@ fn put_number(output: &mut Vec<u8>, mut number: u64, width: usize) {
     output.extend_from_slice(&digits[at.min(digits.len() - width)..]);
 }
 
+/// What `{:x}` writes.
+fn put_hex(output: &mut Vec<u8>, number: u64) {
+    let digits = (64 - (number | 1).leading_zeros()).div_ceil(4);
+    output.extend((0..digits).rev().map(|digit| b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15]));
+}
+
 /// A name at the left side of `width` columns.
 fn put_owner(output: &mut Vec<u8>, owner: Owner<'_>, width: usize) {
     let end = output.len() + width;
@@ -286,6 +332,11 @@ mod tests {
             let mut output = Vec::new();
             put_number(&mut output, number, width);
             assert_eq!(String::from_utf8(output).unwrap(), format!("{number:>width$}"));
+        }
+        for number in [0, 9, 15, 16, 0xabc_def0, u64::MAX] {
+            let mut output = Vec::new();
+            put_hex(&mut output, number);
+            assert_eq!(String::from_utf8(output).unwrap(), format!("{number:x}"));
         }
         for owner in [Owner::Name("root"), Owner::Name("longer-than-eight"), Owner::Id(7), Owner::Id(u32::MAX)] {
             let mut output = Vec::new();

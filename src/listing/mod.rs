@@ -5,6 +5,7 @@
 
 mod facts;
 mod line;
+mod memo;
 mod order;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::limits::{
     LISTING_OCTETS_AHEAD, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX, SORTED_ENTRIES_MAX, STAT_ENTRIES_MAX,
     STAT_OCTETS_MAX,
 };
+use memo::Memo;
 use order::{Form, Order};
 
 /// The form of a line.
@@ -116,6 +118,7 @@ pub struct Listing {
     /// Directories that LIST -R still has to show, the next one last.
     pending: Vec<(VirtualPath, Vec<u8>, usize)>,
     entries_left: usize,
+    memo: Memo,
 }
 
 impl Listing {
@@ -139,6 +142,7 @@ impl Listing {
             first: Vec::new(),
             open: None,
             pending: Vec::new(),
+            memo: Memo::default(),
             entries_left: if selection.switches.recursive { RECURSION_ENTRIES_MAX } else { usize::MAX },
         };
         match root.link_facts(&selection.path) {
@@ -176,7 +180,7 @@ impl Listing {
             _ => None,
         };
         let mut line = Vec::new();
-        self.format.line(&mut line, self.style, [b"", name], &facts, target.as_deref(), self.now);
+        self.format.line(&mut line, self.style, [b"", name], &facts, target.as_deref(), self.now, &mut self.memo);
         self.first = line;
         Ok(())
     }
@@ -226,9 +230,9 @@ impl Listing {
             }
             Style::Long | Style::Names if self.switches.all_and_dots => {
                 let facts = self.root.facts(&open.path)?;
-                self.format.line(&mut lines, self.style, [b"", b"."], &facts, None, self.now);
+                self.format.line(&mut lines, self.style, [b"", b"."], &facts, None, self.now, &mut self.memo);
                 if let Some(facts) = fs::Error::optional(self.root.facts(&parent))? {
-                    self.format.line(&mut lines, self.style, [b"", b".."], &facts, None, self.now);
+                    self.format.line(&mut lines, self.style, [b"", b".."], &facts, None, self.now, &mut self.memo);
                 }
             }
             Style::Long | Style::Names => {}
@@ -333,11 +337,12 @@ impl Listing {
         if let Style::Facts(set, rights) = self.style {
             let parent = Some(open.directory.own_facts());
             let linked = if facts.kind == Kind::Link { self.root.facts(&open.path.child(name)).ok() } else { None };
-            self.format.facts(output, name, &facts, target.as_deref(), linked.as_ref(), parent, set, rights);
+            let (target, choice, memo) = (target.as_deref(), (set, rights), &mut self.memo);
+            self.format.facts(output, name, &facts, target, linked.as_ref(), parent, choice, memo);
             return;
         }
         let prefix = if open.pattern.is_some() || matches!(self.style, Style::Names) { &open.prefix[..] } else { b"" };
-        self.format.line(output, self.style, [prefix, name], &facts, target.as_deref(), self.now);
+        self.format.line(output, self.style, [prefix, name], &facts, target.as_deref(), self.now, &mut self.memo);
         if self.switches.recursive && facts.kind == Kind::Directory && open.depth < RECURSION_DEPTH_MAX {
             let prefix = [open.prefix.as_slice(), name, b"/"].concat();
             self.pending.push((open.path.child(name), prefix, open.depth + 1));
