@@ -7,6 +7,7 @@ use rustix::fs::{fsync, sendfile};
 use rustix::io::{Errno, IoSliceMut, ReadWriteFlags, pread, preadv2, pwrite, write};
 use rustix::pipe::{SpliceFlags, splice};
 
+use super::ahead::Ahead;
 use super::{Disks, Error, Facts, Patience, Placement, Waits};
 use crate::limits::{COLD_OCTETS, COLD_PROBE_OCTETS};
 
@@ -91,11 +92,12 @@ pub struct Target {
     position: u64,
     placement: Placement,
     disks: Arc<Disks>,
+    ahead: Ahead,
 }
 
 impl Target {
     pub(super) fn new(file: OwnedFd, device: u64, position: u64, placement: Placement, disks: Arc<Disks>) -> Target {
-        Target { file, device, position, placement, disks }
+        Target { file, device, position, placement, disks, ahead: Ahead::None }
     }
 
     /// Whether it can be written now.
@@ -144,7 +146,10 @@ impl Target {
     pub fn take(&mut self, pipe: BorrowedFd<'_>, count: usize) -> Result<usize, Errno> {
         let disks = self.disks.clone();
         let position = &mut self.position;
-        disks.timed(self.device, || splice(pipe, None, &self.file, Some(position), count, SpliceFlags::MOVE))
+        disks.timed(self.device, || {
+            self.ahead.cover(&self.file, *position, count, || disks.room(self.device));
+            splice(pipe, None, &self.file, Some(position), count, SpliceFlags::MOVE)
+        })
     }
 
     /// Closes it. A file system that keeps errors until then is asked for them first.
@@ -161,5 +166,11 @@ impl Target {
             drop(self);
             Ok(())
         })
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.ahead.give_back(&self.file, self.position);
     }
 }

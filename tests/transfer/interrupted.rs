@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -33,6 +34,30 @@ fn a_reset_data_connection_is_426_and_the_session_goes_on() {
         }
         assert_eq!(client.retrieve("small").0, b"x");
         assert!(server.descriptors() <= before + 2, "{before} descriptors became {}", server.descriptors());
+    }
+}
+
+/// A large upload is given room ahead of its octets, where the file system has it to give (ext4).
+#[test]
+fn an_upload_keeps_no_more_of_the_disk_than_its_octets() {
+    let tree = Tree::new();
+    let kept = |name: &str| std::fs::metadata(tree.at(name)).map(|facts| (facts.blocks() * 512, facts.len())).unwrap();
+    let content = noise(5_000_000, 7);
+    for helpers in HELPERS {
+        let server = serve(&tree, &["--helpers", helpers]);
+        let mut client = login(&server);
+        assert_eq!(client.store("whole", &content).code, 226);
+        assert!(tree.read("whole").unwrap() == content);
+        let data = stalled_stor(&mut client, "part", &content);
+        wait_for_length(&tree, "part", content.len() as u64);
+        reset(data);
+        assert_eq!(client.read_reply().code, 426);
+        for name in ["whole", "part"] {
+            let (blocks, length) = kept(name);
+            assert!(blocks <= length + 64 * 1024, "{name} of {length} octets keeps {blocks} of the disk");
+        }
+        client.expect("DELE part", 250);
+        client.expect("DELE whole", 250);
     }
 }
 
