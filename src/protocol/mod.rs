@@ -227,10 +227,7 @@ impl Interpreter {
         let mut line = Vec::new();
         match self.lines.take(&mut line)? {
             Taken::Text => self.carry_out(line),
-            Taken::TooLong => {
-                self.forget_restart("");
-                self.refuse(&Refusal::LineTooLong);
-            }
+            Taken::TooLong => self.refuse_long_line(),
         }
         self.next.take()
     }
@@ -271,7 +268,7 @@ impl Interpreter {
         let secret = start.len() >= 4 && start[..4].eq_ignore_ascii_case(b"PASS");
         let shown = if secret { b"PASS (hidden)" } else { line.as_slice() };
         log::debug!("{}: > {}", self.peer.ip(), Shown(shown));
-        if first && is_http(verb) {
+        if first && table::is_http(verb) {
             return self.close();
         }
         let Some(command) = table::find(verb) else {
@@ -305,6 +302,18 @@ impl Interpreter {
                 self.next = Some(Action::Defer(Box::new(Deferred { logged_in, command, argument, answer })));
             }
             other => self.login = other,
+        }
+    }
+
+    /// A first line of that length is the last one, as an HTTP request is: its URL may have been made so long that the
+    /// lines behind it are taken for commands.
+    fn refuse_long_line(&mut self) {
+        let first = self.commands == 0;
+        self.commands += 1;
+        self.forget_restart("");
+        self.refuse(&Refusal::LineTooLong);
+        if first {
+            self.close();
         }
     }
 
@@ -438,11 +447,4 @@ impl Interpreter {
     fn refuse(&mut self, refusal: &Refusal) {
         self.say(&refusal.reply());
     }
-}
-
-/// A browser, or somebody who misuses one: no reply, so that nothing of the request is echoed (as CVE-2021-3618 did).
-fn is_http(verb: &[u8]) -> bool {
-    const METHODS: [&[u8]; 9] =
-        [b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"];
-    METHODS.iter().any(|method| verb.eq_ignore_ascii_case(method))
 }

@@ -31,6 +31,13 @@ pub fn is_abort(line: &[u8]) -> bool {
     split(line).0.eq_ignore_ascii_case(b"ABOR")
 }
 
+/// A browser, or somebody who misuses one: no reply, so that nothing of the request is echoed (as CVE-2021-3618 did).
+pub(super) fn is_http(verb: &[u8]) -> bool {
+    const METHODS: [&[u8]; 9] =
+        [b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"];
+    METHODS.iter().any(|method| verb.eq_ignore_ascii_case(method))
+}
+
 /// The table of commands as the README has it; a test holds the two together.
 pub fn markdown() -> String {
     let mut text =

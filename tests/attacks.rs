@@ -1,0 +1,19 @@
+//! Attacks on the protocol itself: whatever others were broken with, each against the real server.
+
+#[path = "attacks/foreign.rs"]
+mod foreign;
+mod support;
+
+use support::{Client, Server, Tree};
+
+/// Serves `tree` to the user `u`, who may do everything.
+fn serve(tree: &Tree, args: &[&str]) -> Server {
+    Server::start(tree.path(), &[&["--user", "u:secret"], args].concat())
+}
+
+/// A session of `u`, in TYPE I.
+fn login(server: &Server) -> Client {
+    let mut client = Client::login(server.address(), "u", "secret");
+    client.expect("TYPE I", 200);
+    client
+}
