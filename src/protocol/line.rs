@@ -35,6 +35,15 @@ enum Keeping {
     Nothing,
 }
 
+/// Which part of the current line the next octet belongs to: known without looking at the line, which a stranger can
+/// have looked at once for each octet that he sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Verb,
+    Argument,
+}
+
 /// One command line, its end and Telnet's commands removed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
@@ -54,6 +63,7 @@ pub struct Lines {
     partial: usize,
     telnet: Telnet,
     keeping: Keeping,
+    part: Part,
 }
 
 impl Lines {
@@ -83,7 +93,7 @@ impl Lines {
 
     fn after_iac(&mut self, octet: u8) {
         self.telnet = Telnet::Text;
-        let in_argument = self.keeping == Keeping::Nothing || self.octets[self.partial..].contains(&b' ');
+        let in_argument = self.keeping == Keeping::Nothing || self.part == Part::Argument;
         match octet {
             IAC => self.push(IAC),
             WILL | WONT | DO | DONT if !in_argument => self.telnet = Telnet::Option(octet),
@@ -105,6 +115,9 @@ impl Lines {
             self.keeping = Keeping::Line;
         } else if self.keeping == Keeping::Line {
             self.octets.push(octet);
+            if octet == b' ' {
+                self.part = Part::Argument;
+            }
             // One more than fits (and a CR): the line is over long, is answered at once, and its rest is dropped.
             if self.octets.len() - self.partial > LINE_OCTETS_MAX + 1 {
                 self.end_line();
@@ -116,6 +129,7 @@ impl Lines {
     fn end_line(&mut self) {
         self.octets.push(b'\n');
         self.partial = self.octets.len();
+        self.part = Part::Verb;
     }
 
     /// How many octets are held.
@@ -272,6 +286,21 @@ mod tests {
         lines.receive(b"\r\n", &mut Vec::new());
         assert_eq!(lines.take(&mut Vec::new()), None);
         assert_eq!(lines.octets.capacity(), 0);
+    }
+
+    #[test]
+    fn telnet_in_a_long_line_costs_what_it_costs_in_a_short_one() {
+        let telnet = b"\xff\xf1".repeat(4 << 20);
+        let cost = |length: usize| {
+            let mut lines = Lines::default();
+            lines.receive(&vec![b'A'; length], &mut Vec::new());
+            let begun = std::time::Instant::now();
+            lines.receive(&telnet, &mut Vec::new());
+            begun.elapsed()
+        };
+        let best = |length: usize| (0..3).map(|_| cost(length)).min().unwrap();
+        let (short, long) = (best(1), best(LINE_OCTETS_MAX));
+        assert!(long < 3 * short + std::time::Duration::from_millis(200), "{long:?}, and not {short:?}");
     }
 
     #[test]
