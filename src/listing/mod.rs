@@ -74,12 +74,34 @@ pub enum Fill {
 #[derive(Debug)]
 struct Open {
     directory: Directory,
-    path: VirtualPath,
-    /// What NLST and patterns show before each name.
-    prefix: Vec<u8>,
+    names: Arc<Names>,
     pattern: Option<Vec<u8>>,
     reading: Reading,
     depth: usize,
+}
+
+/// What a directory is called.
+#[derive(Debug)]
+struct Names {
+    path: VirtualPath,
+    /// What NLST and patterns show before each name in it.
+    prefix: Vec<u8>,
+}
+
+/// A directory that LIST -R still has to show. All that are in one directory share its names, which may be long: there
+/// may be `RECURSION_ENTRIES_MAX` of them.
+#[derive(Debug)]
+struct Pending {
+    parent: Arc<Names>,
+    name: Box<[u8]>,
+    depth: usize,
+}
+
+impl Pending {
+    fn names(&self) -> Names {
+        let prefix = [self.parent.prefix.as_slice(), &self.name, b"/"].concat();
+        Names { path: self.parent.path.child(&self.name), prefix }
+    }
 }
 
 #[derive(Debug)]
@@ -115,8 +137,8 @@ pub struct Listing {
     /// Lines that need no directory: one entry, or `.` and `..`.
     first: Vec<u8>,
     open: Option<Open>,
-    /// Directories that LIST -R still has to show, the next one last.
-    pending: Vec<(VirtualPath, Vec<u8>, usize)>,
+    /// The next one last.
+    pending: Vec<Pending>,
     entries_left: usize,
     memo: Memo,
 }
@@ -169,7 +191,7 @@ impl Listing {
             if !prefix.is_empty() && !prefix.ends_with(b"/") {
                 prefix.push(b'/');
             }
-            let open = self.open(selection.path.clone(), prefix, None, 0)?;
+            let open = self.open(Names { path: selection.path.clone(), prefix }, None, 0)?;
             self.dots(&open)?;
             self.open = Some(open);
             return Ok(());
@@ -194,42 +216,36 @@ impl Listing {
         let prefix = selection.written[..shown].to_vec();
         let pattern = leaf.to_vec();
         self.switches.recursive = false;
-        self.open = Some(self.open(parent, prefix, Some(pattern), 0)?);
+        self.open = Some(self.open(Names { path: parent, prefix }, Some(pattern), 0)?);
         Ok(())
     }
 
-    fn open(
-        &self,
-        path: VirtualPath,
-        prefix: Vec<u8>,
-        pattern: Option<Vec<u8>>,
-        depth: usize,
-    ) -> Result<Open, fs::Error> {
-        let directory = self.root.open_directory(&path)?;
+    fn open(&self, names: Names, pattern: Option<Vec<u8>>, depth: usize) -> Result<Open, fs::Error> {
+        let directory = self.root.open_directory(&names.path)?;
         let reading = match self.style {
             Style::Facts(..) => Reading::Showing { gathered: Vec::new().into_iter(), rest: Rest::Unsorted },
             _ => Reading::Gathering(Vec::new()),
         };
-        Ok(Open { directory, path, prefix, pattern, reading, depth })
+        Ok(Open { directory, names: Arc::new(names), pattern, reading, depth })
     }
 
     /// `.` and `..`, which `-a` shows, and `cdir` and `pdir`, which MLSD does (RFC 3659 section 7.5.1).
     fn dots(&mut self, open: &Open) -> Result<(), fs::Error> {
-        let parent = open.path.join(b"..").map_or_else(|_| VirtualPath::root(), |path| path.normalized());
+        let parent = open.names.path.join(b"..").map_or_else(|_| VirtualPath::root(), |path| path.normalized());
         let mut lines = Vec::new();
         match self.style {
             Style::Facts(set, rights) => {
-                let facts = self.root.facts(&open.path)?;
+                let facts = self.root.facts(&open.names.path)?;
                 let above = fs::Error::optional(self.root.facts(&parent))?;
                 // The root is nobody's to remove.
-                let holder = above.as_ref().filter(|_| open.path.split().is_some());
+                let holder = above.as_ref().filter(|_| open.names.path.split().is_some());
                 self.format.facts_of_dot(&mut lines, "cdir", b".", &facts, holder, (set, rights));
                 if let Some(facts) = &above {
                     self.format.facts_of_dot(&mut lines, "pdir", b"..", facts, None, (set, rights));
                 }
             }
             Style::Long | Style::Names if self.switches.all_and_dots => {
-                let facts = self.root.facts(&open.path)?;
+                let facts = self.root.facts(&open.names.path)?;
                 self.format.line(&mut lines, self.style, [b"", b"."], &facts, None, self.now, &mut self.memo);
                 if let Some(facts) = fs::Error::optional(self.root.facts(&parent))? {
                     self.format.line(&mut lines, self.style, [b"", b".."], &facts, None, self.now, &mut self.memo);
@@ -322,7 +338,7 @@ impl Listing {
     fn show(&mut self, open: &Open, name: &[u8], facts: Option<Facts>, output: &mut Vec<u8>) {
         self.entries_left -= 1;
         if let (Style::Names, false) = (self.style, self.switches.recursive) {
-            output.extend_from_slice(&open.prefix);
+            output.extend_from_slice(&open.names.prefix);
             line::put_name(output, name);
             output.extend_from_slice(b"\r\n");
             return;
@@ -336,36 +352,38 @@ impl Listing {
         };
         if let Style::Facts(set, rights) = self.style {
             let parent = Some(open.directory.own_facts());
-            let linked = if facts.kind == Kind::Link { self.root.facts(&open.path.child(name)).ok() } else { None };
+            let linked =
+                if facts.kind == Kind::Link { self.root.facts(&open.names.path.child(name)).ok() } else { None };
             let (target, choice, memo) = (target.as_deref(), (set, rights), &mut self.memo);
             self.format.facts(output, name, &facts, target, linked.as_ref(), parent, choice, memo);
             return;
         }
-        let prefix = if open.pattern.is_some() || matches!(self.style, Style::Names) { &open.prefix[..] } else { b"" };
+        let prefix =
+            if open.pattern.is_some() || matches!(self.style, Style::Names) { &open.names.prefix[..] } else { b"" };
         self.format.line(output, self.style, [prefix, name], &facts, target.as_deref(), self.now, &mut self.memo);
         if self.switches.recursive && facts.kind == Kind::Directory && open.depth < RECURSION_DEPTH_MAX {
-            let prefix = [open.prefix.as_slice(), name, b"/"].concat();
-            self.pending.push((open.path.child(name), prefix, open.depth + 1));
+            self.pending.push(Pending { parent: open.names.clone(), name: name.into(), depth: open.depth + 1 });
         }
     }
 
     /// LIST -R: goes on with the next directory, under a headline of its own, as `ls -R` does.
     fn open_next(&mut self, output: &mut Vec<u8>) -> Result<(), fs::Error> {
         while self.entries_left > 0
-            && let Some((path, prefix, depth)) = self.pending.pop()
+            && let Some(pending) = self.pending.pop()
         {
-            match self.open(path.clone(), prefix.clone(), None, depth) {
+            match self.open(pending.names(), None, pending.depth) {
                 Ok(open) => {
                     if matches!(self.style, Style::Long) {
+                        let prefix = &open.names.prefix;
                         output.extend_from_slice(b"\r\n");
-                        line::put_name(output, prefix.strip_suffix(b"/").unwrap_or(&prefix));
+                        line::put_name(output, prefix.strip_suffix(b"/").unwrap_or(prefix));
                         output.extend_from_slice(b":\r\n");
                     }
                     self.open = Some(open);
                     return Ok(());
                 }
                 Err(fs::Error::WouldWait) => {
-                    self.pending.push((path, prefix, depth));
+                    self.pending.push(pending);
                     return Err(fs::Error::WouldWait);
                 }
                 // Not readable, or gone: the rest of the tree is still worth showing.

@@ -18,8 +18,17 @@ pub fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
 
 /// Octets of memory that the server uses now.
 pub fn resident(server: &Server) -> usize {
+    memory(server, "VmRSS:")
+}
+
+/// The most octets of memory that it ever used.
+pub fn peak(server: &Server) -> usize {
+    memory(server, "VmHWM:")
+}
+
+fn memory(server: &Server, what: &str) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(what)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 

@@ -4,7 +4,7 @@ use ferryd::limits::{
     RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX, SORTED_ENTRIES_MAX, STAT_ENTRIES_MAX, STAT_OCTETS_MAX,
 };
 
-use super::{login, resident, serve};
+use super::{login, peak, resident, serve};
 use crate::support::Tree;
 
 #[test]
@@ -42,6 +42,25 @@ fn list_r_shows_so_many() {
     let entries = text.lines().filter(|line| line.starts_with(['-', 'd'])).count();
     assert_eq!(entries, RECURSION_ENTRIES_MAX);
     assert!(resident(&server) < before + 8 * 1024 * 1024, "a listing is not held as a whole");
+}
+
+#[test]
+fn list_r_holds_no_path_for_each_directory() {
+    let tree = Tree::new();
+    // Names of 255 octets: what they are in is as long as a path may be.
+    let deep = vec!["d".repeat(255); 15].join("/");
+    tree.directory(&deep);
+    let directories = 2_500;
+    for number in 0..directories {
+        std::fs::create_dir(tree.at(format!("{deep}/{number}"))).unwrap();
+    }
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    client.list("LIST");
+    let before = peak(&server);
+    let (text, reply) = client.list(format!("LIST -R {deep}"));
+    assert_eq!((reply.code, text.lines().filter(|line| line.ends_with(':')).count()), (226, directories));
+    assert!(peak(&server) < before + 8 * 1024 * 1024, "{before} octets of memory became {}", peak(&server));
 }
 
 #[test]
