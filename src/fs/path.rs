@@ -34,7 +34,8 @@ impl VirtualPath {
             return Err(PathError::Nul);
         }
         let joined = if name.starts_with(b"/") { VirtualPath(name.to_vec()) } else { self.child(name) };
-        if joined.0.len() > OCTETS_MAX { Err(PathError::TooLong) } else { Ok(joined.resolved()) }
+        let resolved = joined.resolved();
+        if resolved.0.len() > OCTETS_MAX { Err(PathError::TooLong) } else { Ok(resolved) }
     }
 
     /// The entry `name` of this directory; `name` comes from the kernel and needs no check.
@@ -115,6 +116,10 @@ mod tests {
         assert_eq!(path("a").join(b"b\0c"), Err(PathError::Nul));
         assert!(path("a").join(&[b'x'; 4_092]).is_ok());
         assert_eq!(path("a").join(&[b'x'; 4_093]), Err(PathError::TooLong));
+        // Out of the deepest directory there is a way back.
+        let deepest = path("a").join(&[b'x'; 4_092]).unwrap();
+        assert_eq!(deepest.join(b".."), Ok(path("a/")));
+        assert_eq!(deepest.join(b"y"), Err(PathError::TooLong));
     }
 
     #[test]
