@@ -45,11 +45,15 @@ fn show(f: &mut fmt::Formatter<'_>, letter: char) -> fmt::Result {
         '\r' => f.write_str("\\r"),
         '\t' => f.write_str("\\t"),
         '\0'..='\x1f' | '\x7f' => write!(f, "\\x{:02x}", u32::from(letter)),
-        '\u{80}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            write!(f, "\\u{{{:x}}}", u32::from(letter))
-        }
+        _ if misleads(letter) => write!(f, "\\u{{{:x}}}", u32::from(letter)),
         _ => fmt::Write::write_char(f, letter),
     }
+}
+
+/// Whether a terminal obeys `letter`, or a reader of text ends a line at it, or what follows goes the other way.
+fn misleads(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Which way a file went.
@@ -106,12 +110,17 @@ impl Transfer<'_> {
     }
 }
 
-/// Appends `field`; the format has no escapes, so spaces and control characters become `_`, as everywhere.
+/// Appends `field`; the format has no escapes, so spaces and control characters become `_`, as everywhere. Octets that
+/// are no text stay.
 fn push_field(line: &mut Vec<u8>, field: &[u8]) {
     if field.is_empty() {
         line.push(b'_');
     }
-    line.extend(field.iter().map(|&octet| if octet <= b' ' || octet == 0x7f { b'_' } else { octet }));
+    for chunk in field.utf8_chunks() {
+        let plain = |letter: char| if letter.is_whitespace() || misleads(letter) { '_' } else { letter };
+        line.extend_from_slice(chunk.valid().chars().map(plain).collect::<String>().as_bytes());
+        line.extend_from_slice(chunk.invalid());
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +136,7 @@ mod tests {
             (b"say \"hi\" \\n", r#"say \"hi\" \\n"#),
             (b"\xff\xc3(", r"\xff\xc3("),
             ("x\u{85}\u{2028}\u{202e}y".as_bytes(), r"x\u{85}\u{2028}\u{202e}y"),
+            ("x\u{61c}\u{200e}\u{200f}\u{2069}y".as_bytes(), r"x\u{61c}\u{200e}\u{200f}\u{2069}y"),
         ] {
             assert_eq!(Shown(octets).to_string(), shown);
         }
@@ -149,6 +159,9 @@ mod tests {
         };
         let line = b"Fri Jan  2 03:04:05 2026 2 192.0.2.7 4096 /srv/a_file_.txt b _ o r alice ftp 0 * c\n";
         assert_eq!(transfer.line(), line);
+        let foreign = Transfer { path: "/a\u{a0}b\u{85}c\u{2028}d\u{9b}2Je\u{202e}é".as_bytes(), ..transfer };
+        let line = "Fri Jan  2 03:04:05 2026 2 192.0.2.7 4096 /a_b_c_d_2Je_é b _ o r alice ftp 0 * c\n";
+        assert_eq!(foreign.line(), line.as_bytes());
         let other = Transfer {
             duration: Duration::from_millis(499),
             path: b"\xff",
