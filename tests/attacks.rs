@@ -1,7 +1,11 @@
 //! Attacks on the protocol itself: whatever others were broken with, each against the real server.
 
+#[path = "attacks/bounce.rs"]
+mod bounce;
 #[path = "attacks/foreign.rs"]
 mod foreign;
+#[path = "attacks/integers.rs"]
+mod integers;
 mod support;
 
 use support::{Client, Server, Tree};

@@ -10,7 +10,7 @@ use rustix::fs::{
     mkdirat, openat, renameat_with, unlinkat, utimensat,
 };
 
-use super::root::{Place, Root, regular};
+use super::root::{Place, Root, facts_at, regular};
 use super::{Errno, Error, Facts, Kind, Patience, Placement, Target, VirtualPath, Waits};
 use crate::limits::QUICK_TO_FREE_OCTETS;
 
@@ -143,15 +143,17 @@ impl Root {
         Ok(self.disks.timed(place.facts.device, change)?)
     }
 
-    /// Sets when a file or a directory was modified, in seconds since 1970 and nanoseconds.
-    pub fn set_modified(&self, path: &VirtualPath, seconds: i64, nanos: u32) -> Result<(), Error> {
+    /// Sets when a file or a directory was modified, in seconds since 1970 and nanoseconds. Gives the seconds that are
+    /// kept: a file system may not know every century.
+    pub fn set_modified(&self, path: &VirtualPath, seconds: i64, nanos: u32) -> Result<i64, Error> {
         let place = self.find_settable(path)?;
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: seconds, tv_nsec: nanos.into() },
         };
         let change = || utimensat(CWD, proc_path(&place.at), &times, AtFlags::empty());
-        Ok(self.disks.timed(place.facts.device, change)?)
+        self.disks.timed(place.facts.device, change)?;
+        Ok(facts_at(&place.at, b"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC)?.modified)
     }
 
     fn find_settable(&self, path: &VirtualPath) -> Result<Place, Error> {

@@ -127,8 +127,8 @@ fn mfmt(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     let syntax = || Refusal::Argument("Syntax: MFMT <SP> YYYYMMDDHHMMSS <SP> pathname".into());
     let (time, name) = argument::word_and_rest(argument).ok_or_else(syntax)?;
     let (seconds, nanos) = argument::time_val(time).ok_or_else(syntax)?;
-    session.root.set_modified(&session.path(name)?, seconds, nanos)?;
-    let mut text = format!("Modify={}; ", TimeVal(seconds)).into_bytes();
+    let modified = session.root.set_modified(&session.path(name)?, seconds, nanos)?;
+    let mut text = format!("Modify={}; ", TimeVal(modified)).into_bytes();
     text.extend_from_slice(name);
     Ok(Outcome::Reply(Reply::octets(213, text)))
 }
@@ -158,14 +158,16 @@ fn mff(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     if mode.is_some_and(|mode| mode > 0o777) {
         return Err(Refusal::Parameter("Modes up to 777: no setuid, setgid or sticky bit.".into()));
     }
+    let mut text = Vec::new();
     if let Some(mode) = mode {
         session.root.set_mode(&path, mode)?;
+        text.extend_from_slice(format!("UNIX.mode={mode:04o};").as_bytes());
     }
     if let Some((seconds, nanos)) = modified {
-        session.root.set_modified(&path, seconds, nanos)?;
+        let modified = session.root.set_modified(&path, seconds, nanos)?;
+        text.extend_from_slice(format!("Modify={};", TimeVal(modified)).as_bytes());
     }
-    let mut text = facts.to_vec();
-    text.extend_from_slice(b"; ");
+    text.push(b' ');
     text.extend_from_slice(name);
     Ok(Outcome::Reply(Reply::octets(213, text)))
 }
