@@ -42,6 +42,13 @@ pub const STAT_OCTETS_MAX: usize = 256 * 1024;
 pub const LOGIN_FAILURES_MAX: u32 = 3;
 /// A refusal of PASS leaves at a whole multiple of this after PASS came, so that it tells nothing about the hash.
 pub const LOGIN_REFUSAL_STEP: Duration = Duration::from_secs(1);
+/// Networks of which it is remembered how often they connect, and as many of which it is how often they failed to log
+/// in: 256 KiB each, where the options want it. An attacker who comes from more of them than that counts for the rest.
+pub const NETWORKS_REMEMBERED: usize = 4_096;
+/// How often the log is told that connections of one address are refused because it is banned, or connects too often.
+pub const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(1);
+/// How often the log is told that failed logins cannot be counted, because so many addresses are banned.
+pub const CROWD_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// User names longer than this are nobody's.
 pub const USER_OCTETS_MAX: usize = 256;
 /// Connections that may wait to be accepted: 50 logins at once must not wait for a retransmitted SYN.

@@ -1,6 +1,8 @@
 //! The bounds of `src/limits.rs` that can be seen from outside, and those of the options: each has a test that goes
 //! beyond it. What a bound is worth is written in `limits.rs`, and is read from there.
 
+#[path = "limits/bans.rs"]
+mod bans;
 #[path = "limits/common.rs"]
 mod common;
 #[path = "limits/control.rs"]

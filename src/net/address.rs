@@ -1,6 +1,7 @@
 //! Addresses: what they mean, whatever form they come in.
 
-use std::net::{IpAddr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// An IPv4 client of a dual-stack listener comes as `::ffff:a.b.c.d`; it is an IPv4 client all the same.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
@@ -10,6 +11,30 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
             None => address,
         },
         SocketAddr::V4(_) => address,
+    }
+}
+
+/// What counts as one client: an IPv4 address, or the /64 of an IPv6 address. Whoever has one IPv6 address has all 2^64
+/// of its network (RFC 4291 section 2.5.4), and could come from another each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+impl Network {
+    /// The network of `ip`.
+    pub fn of(ip: IpAddr) -> Network {
+        Network(match ip.to_canonical() {
+            IpAddr::V4(ip) => IpAddr::V4(ip),
+            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
+        })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(ip) => ip.fmt(f),
+            IpAddr::V6(ip) => write!(f, "{ip}/64"),
+        }
     }
 }
 
@@ -31,6 +56,18 @@ mod tests {
             [("[::ffff:192.0.2.1]:5", "192.0.2.1:5"), ("[::1]:5", "[::1]:5"), ("1.2.3.4:5", "1.2.3.4:5")]
         {
             assert_eq!(canonical(given.parse().unwrap()), meant.parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn networks() {
+        for (ip, network) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("::1", "::/64"),
+        ] {
+            assert_eq!(Network::of(ip.parse().unwrap()).to_string(), network);
         }
     }
 

@@ -6,7 +6,7 @@ mod ports;
 mod stream;
 pub mod tls;
 
-pub use address::{canonical, is_private};
+pub use address::{Network, canonical, is_private};
 pub use listen::{DataListener, control_listener};
 pub use ports::PortPool;
 pub use stream::{Direction, Pipe, Stream, dial};

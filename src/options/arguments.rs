@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use log::LevelFilter;
 
 use super::PassiveAddress;
+use super::abuse::AbuseArguments;
 use super::tls::TlsArguments;
 use super::value::{self, Anonymous};
 use crate::fs::Symlinks;
@@ -122,10 +123,13 @@ pub(super) struct Arguments {
     #[arg(help_heading = "Limits")]
     pub(super) max_sessions: usize,
 
-    /// Sessions at once from one address; 0: no limit
+    /// Sessions at once from one address (of IPv6: from one /64); 0: no limit
     #[arg(long, value_name = "N", env = "FERRYD_MAX_SESSIONS_PER_ADDRESS", default_value = "0")]
     #[arg(value_parser = value::count, help_heading = "Limits")]
     pub(super) max_sessions_per_address: usize,
+
+    #[command(flatten)]
+    pub(super) abuse: AbuseArguments,
 
     /// Time after which a session without a command or transfer is closed, in
     /// seconds (or 90s, 15m, 1h); 0: never

@@ -58,6 +58,7 @@ impl Options {
                 self.transfer_log.as_deref().map_or("not logged".into(), show),
             ),
         ]);
+        lines.extend(self.abuse.describe());
         lines
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `arguments` defines each option once, `value` reads what they say; here is what they mean together.
 
+mod abuse;
 mod arguments;
 mod describe;
 mod tls;
@@ -19,6 +20,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 use log::LevelFilter;
 
+pub use self::abuse::{Abuse, Banning};
 use self::arguments::{Arguments, Command};
 pub use self::tls::{ClientLogin, TlsOptions};
 use self::value::{Anonymous, User};
@@ -54,6 +56,8 @@ pub struct Options {
     pub max_sessions: Option<usize>,
     /// Sessions at once from one address; nothing: no limit.
     pub max_sessions_per_address: Option<usize>,
+    /// What clients may not do.
+    pub abuse: Abuse,
     /// How long a session may be idle; nothing: for ever.
     pub idle_timeout: Option<Duration>,
     /// How long logging in may take; nothing: for ever.
@@ -216,6 +220,7 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
         let why = "--anonymous is off and no user is named or all are locked, so nobody could log in";
         return Err(Error::Configuration(format!("{why}: use --user, --users or --anonymous RIGHTS")));
     }
+    let abuse = abuse::assemble(&arguments.abuse)?;
     let tls = tls::assemble(arguments.tls, &arguments.listen, arguments.passive_ports.as_ref(), arguments.check)?;
     warnings.extend(tls.as_ref().and_then(TlsOptions::warning));
     let unless_zero = |time: Duration| Some(time).filter(|time| !time.is_zero());
@@ -230,6 +235,7 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
         tls,
         max_sessions: Some(arguments.max_sessions).filter(|&count| count > 0),
         max_sessions_per_address: Some(arguments.max_sessions_per_address).filter(|&count| count > 0),
+        abuse,
         idle_timeout: unless_zero(arguments.idle_timeout),
         login_timeout: unless_zero(arguments.login_timeout),
         data_timeout: unless_zero(arguments.data_timeout),

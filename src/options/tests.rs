@@ -29,6 +29,7 @@ fn defaults() {
     assert_eq!(options.users.summary(), "anonymous, read-only");
     assert_eq!(options.passive_address, PassiveAddress::Local);
     assert_eq!((options.max_sessions, options.max_sessions_per_address), (None, None));
+    assert_eq!((options.abuse.connections_per_second, options.abuse.banning), (None, None));
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
     assert_eq!(seconds(options.idle_timeout), Some(300));
     assert_eq!((seconds(options.login_timeout), seconds(options.data_timeout)), (Some(60), Some(300)));
@@ -53,6 +54,9 @@ fn all_that_can_be_said() {
         "--passive-address=ftp.example.com",
         "--max-sessions=9",
         "--max-sessions-per-address=3",
+        "--connections-per-second=20",
+        "--ban-after=10",
+        "--ban-for=1h",
         "--idle-timeout=15m",
         "--login-timeout=0",
         "--data-timeout=90s",
@@ -72,6 +76,8 @@ fn all_that_can_be_said() {
     assert_eq!(roots, ["/tmp", "/"]);
     assert_eq!(options.passive_address, PassiveAddress::Host("ftp.example.com".into()));
     assert_eq!((options.max_sessions, options.max_sessions_per_address), (Some(9), Some(3)));
+    assert_eq!(options.abuse.connections_per_second.map(u32::from), Some(20));
+    assert_eq!(options.abuse.banning, Some(Banning { failures: 10, time: Duration::from_secs(3_600) }));
     assert_eq!(options.idle_timeout, Some(Duration::from_secs(900)));
     assert_eq!((options.login_timeout, options.grace), (None, Duration::ZERO));
     assert!(options.check && options.helpers == 0 && options.symlinks == Symlinks::None);
@@ -110,6 +116,7 @@ fn what_contradicts_itself() {
         (&["/", "hash-password"], "unexpected argument 'hash-password'"),
         (&["--anonymous", "every"], "or off"),
         (&["--log-level="], "--log-level"),
+        (&["--ban-after=3", "--ban-for=0"], "--ban-for '0': a ban of no time is none"),
     ] {
         let error = refused(args, 2);
         assert!(error.contains(said) && !error.starts_with("error"), "{error}");

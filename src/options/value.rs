@@ -78,6 +78,11 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "use a number, or 0 for no limit of its own".into())
 }
 
+/// How many of something; 0 is no limit.
+pub(super) fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "use a number up to 4294967295, or 0 for no limit".into())
+}
+
 /// A number of helpers.
 pub(super) fn helpers(text: &str) -> Result<usize, String> {
     let helpers = text.parse().ok().filter(|&helpers| helpers <= limits::HELPERS_MAX);
@@ -229,6 +234,7 @@ mod tests {
         assert_eq!((umask("022"), umask("0"), umask("777")), (Ok(0o22), Ok(0), Ok(0o777)));
         assert!(["", "8", "1000", "+22", "0o22"].iter().all(|text| umask(text).is_err()));
         assert!(helpers("64").is_ok() && helpers("65").is_err() && count("-1").is_err());
+        assert!(number("7") == Ok(7) && ["", "-1", "1.5", "4294967296"].iter().all(|text| number(text).is_err()));
         assert!(symlinks("outside").is_err() && log_level("loud").is_err());
         assert_eq!(anonymous("off"), Ok(Anonymous::Off));
         assert_eq!(anonymous("upload"), Ok(Anonymous::May(Rights::UPLOAD)));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 
+use super::admission::Bans;
 use super::errand::Helpers;
 use crate::auth::Users;
 use crate::fs::Disks;
@@ -37,6 +38,8 @@ pub struct Context {
     pub scratch: Scratch,
     pub ports: PortPool,
     pub helpers: Helpers,
+    /// Who has failed to log in too often.
+    pub bans: Bans,
     pub users: Arc<Users>,
     pub disks: Arc<Disks>,
     pub settings: Arc<Settings>,

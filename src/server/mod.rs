@@ -5,6 +5,7 @@ mod certificate;
 mod context;
 mod data;
 mod errand;
+mod meter;
 mod passive;
 mod session;
 mod start;
@@ -20,7 +21,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use crate::auth::{self, Accounts, Users};
 use crate::limits::{TRANSFER_OCTETS_PER_TURN, TRANSFER_OCTETS_PER_TURN_ALONE};
-use crate::net::{Stream, canonical};
+use crate::net::{Network, Stream, canonical};
 use crate::options::Options;
 use crate::protocol::state::Protection;
 use crate::reactor::{Key, Part, Reactor, Readiness};
@@ -102,6 +103,7 @@ impl Server {
             while let Some(key) = self.reactor.next_turn() {
                 self.turn(key);
             }
+            self.turn_out_banned();
             if let Phase::Stopping(until) = self.context.phase
                 && (self.reactor.is_empty() || self.context.now >= until + Duration::from_secs(1))
             {
@@ -119,7 +121,10 @@ impl Server {
         };
         let more = (!self.rang.is_empty()).then_some(self.context.now);
         let certificate = self.certificate.as_ref().and_then(Certificate::next_look);
-        [stop, more, certificate, self.paused, self.passive.next_look()].into_iter().flatten().min()
+        [stop, more, certificate, self.paused, self.passive.next_look(), self.context.bans.next_end()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn answer_bells(&mut self) {
@@ -133,6 +138,8 @@ impl Server {
         {
             self.lend_nobodys(errand);
         }
+        let now = self.context.now;
+        self.context.bans.end(now, |network| log::info!("{network}: the ban has ended"));
         for number in std::mem::take(&mut self.rang) {
             match number {
                 HELPER_BELL => self.take_back(),
@@ -169,6 +176,20 @@ impl Server {
             log::debug!("{}: disconnected", session.peer().ip());
             drop(session);
             self.resume_accepting();
+        }
+    }
+
+    /// Who is here from an address that was just banned gets a turn, in which he is told so.
+    fn turn_out_banned(&mut self) {
+        let banned = self.context.bans.take_fresh();
+        if banned.is_empty() {
+            return;
+        }
+        for key in self.reactor.keys() {
+            let session = self.reactor.get_mut(key).map(|slot| Network::of(slot.value.peer().ip()));
+            if session.is_some_and(|network| banned.contains(&network)) {
+                self.reactor.queue(key);
+            }
         }
     }
 
@@ -222,7 +243,7 @@ impl Server {
         }
         let Some(door) = self.doors.get(number) else { return };
         for _ in 0..crate::limits::ACCEPTS_PER_TURN {
-            match self.admission.accept(door) {
+            match self.admission.accept(door, &mut self.context.bans, self.context.now) {
                 Accepted::Session(stream, peer) => {
                     let (stream, peer) = (Stream::new(stream), canonical(peer));
                     match stream.local_address() {

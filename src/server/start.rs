@@ -10,7 +10,7 @@ use std::time::Instant;
 use mio::Interest;
 use mio::net::TcpListener;
 
-use super::admission::Admission;
+use super::admission::{Admission, Bans};
 use super::certificate::Certificate;
 use super::context::{Context, Phase};
 use super::errand::{Helpers, resolve};
@@ -135,7 +135,6 @@ fn build(
     let (certificate, authority) = tls.unzip();
     let (passive, passive_address) = PassiveHost::new(&options.passive_address, reactor.now());
     let possible = descriptors.saturating_sub(DESCRIPTORS_OF_ITS_OWN) / DESCRIPTORS_PER_SESSION;
-    let sessions_max = options.max_sessions.unwrap_or(possible.max(1));
     Ok(Server {
         context: Context {
             registry,
@@ -145,6 +144,7 @@ fn build(
             scratch: Scratch::default(),
             ports: PortPool::new(options.passive_ports.as_ref()),
             helpers,
+            bans: Bans::new(options.abuse.banning),
             users: Arc::new(options.users.clone()),
             disks,
             settings: Arc::new(settings),
@@ -158,7 +158,7 @@ fn build(
         reactor,
         doors,
         certificate,
-        admission: Admission::new(sessions_max, options.max_sessions_per_address.unwrap_or(usize::MAX)),
+        admission: Admission::new(options, possible.max(1)),
         signals,
         accounts: options.accounts.clone(),
         passive,

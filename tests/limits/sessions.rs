@@ -71,6 +71,40 @@ fn one_address_has_its_own_limit() {
 }
 
 #[test]
+fn new_connections_have_a_rate() {
+    let tree = Tree::new();
+    let server = serve(&tree, &["--connections-per-second", "5"]);
+    let begin = std::time::Instant::now();
+    let mut answers: Vec<String> = Vec::new();
+    for _ in 0..40 {
+        answers.push(refusal_or_greeting(connect_from([127, 0, 0, 9], server.address())));
+    }
+    let seconds = begin.elapsed().as_secs() as usize;
+    let admitted = answers.iter().filter(|answer| answer.starts_with("220 ")).count();
+    assert!((5..=5 + 5 * (seconds + 1)).contains(&admitted), "{admitted} in {seconds} s");
+    for answer in answers.iter().filter(|answer| !answer.starts_with("220 ")) {
+        assert!(answer.starts_with("421 Too many connections") && answer.ends_with("\r\n"), "{answer:?}");
+    }
+    // The log is told, and not forty times; another address is not concerned; a second later there is room again.
+    let log = server.wait_for_log("127.0.0.9: refused: 421 Too many connections");
+    let told = log.lines().filter(|line| line.contains("refused")).count();
+    assert!(told <= seconds + 1, "{told} lines in {seconds} s:\n{log}");
+    login(&server);
+    wait_until("there is room again", || {
+        refusal_or_greeting(connect_from([127, 0, 0, 9], server.address())).starts_with("220 ")
+    });
+}
+
+/// The first line that a new connection says.
+fn refusal_or_greeting(mut stream: TcpStream) -> String {
+    let (mut text, mut octet) = (String::new(), [0; 1]);
+    while !text.ends_with('\n') && matches!(stream.read(&mut octet), Ok(1)) {
+        text.push(char::from(octet[0]));
+    }
+    text
+}
+
+#[test]
 fn more_connections_than_one_turn_accepts() {
     let tree = Tree::new();
     let server = serve(&tree, &[]);

@@ -10,7 +10,7 @@ use crate::server::data::Data;
 
 impl Session {
     /// Does what the time asks for.
-    pub(super) fn expire(&mut self, ready: &mut Readiness, context: &Context) {
+    pub(super) fn expire(&mut self, ready: &mut Readiness, context: &mut Context) {
         let securing = matches!(self.data, Data::Securing { .. });
         if let Some(ended) = self.data.expire(ready, context) {
             if securing {
@@ -22,6 +22,7 @@ impl Session {
         if matches!(self.away, Away::Refusal(at) if at <= context.now) {
             self.refuse();
         }
+        self.leave_if_banned(context);
         if self.idle_deadline(context).is_some_and(|deadline| deadline <= context.now) {
             let text = if self.interpreter.is_logged_in() {
                 "Idle for too long; goodbye."

@@ -8,7 +8,9 @@ use crate::account::{Account, Credentials, Proof};
 use crate::fs::{Patience, Root};
 use crate::limits::LOGIN_REFUSAL_STEP;
 use crate::log::Shown;
+use crate::options::Banning;
 use crate::reactor::Key;
+use crate::server::admission::{Tell, Verdict};
 use crate::server::context::{Context, Phase};
 use crate::server::errand::{Errand, NoLogin, enter};
 
@@ -35,7 +37,7 @@ impl Session {
 
     /// The verdict on credentials. A refusal is told at a whole step after PASS came, so that the time tells nothing of
     /// what was wrong.
-    pub(super) fn checked(&mut self, account: Option<(Account, Root)>, context: &Context) {
+    pub(super) fn checked(&mut self, account: Option<(Account, Root)>, context: &mut Context) {
         let Away::Login(since, user) = mem::replace(&mut self.away, Away::Nothing) else { return };
         match account {
             Some((account, root)) => {
@@ -46,6 +48,7 @@ impl Session {
             }
             None => {
                 log::warn!("{}: login failed for {}", self.peer().ip(), Shown(&user));
+                self.count_failure(context);
                 let steps = since.elapsed().as_millis() / LOGIN_REFUSAL_STEP.as_millis() + 1;
                 let wait = LOGIN_REFUSAL_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
                 let at = since + wait;
@@ -54,6 +57,32 @@ impl Session {
                     self.refuse();
                 }
             }
+        }
+    }
+
+    /// One more failed login of this address; it may be one too many.
+    fn count_failure(&mut self, context: &mut Context) {
+        let address = self.peer().ip();
+        match context.bans.failed(address, context.now) {
+            Verdict::Counted | Verdict::Crowded(Tell::Never) => {}
+            Verdict::Banned(Banning { failures, time }) => {
+                log::warn!("{address}: banned for {} s: {failures} failed logins", time.as_secs());
+            }
+            Verdict::Crowded(Tell::Now) => {
+                log::error!("{address}: its failed logins are not counted: too many other addresses are banned");
+            }
+        }
+    }
+
+    /// Who comes from an address that was banned meanwhile, and has not logged in, is not let go on. A refusal that is
+    /// under way is told first, when it would have been: a ban tells nothing of how long a hash took.
+    pub(super) fn leave_if_banned(&mut self, context: &mut Context) {
+        if context.bans.next_end().is_none() || self.interpreter.is_logged_in() || matches!(self.away, Away::Refusal(_))
+        {
+            return;
+        }
+        if context.bans.has(self.peer().ip(), context.now) {
+            self.interpreter.farewell("Too many failed logins from your address; try again later.");
         }
     }
 
