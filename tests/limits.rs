@@ -11,6 +11,8 @@ mod control;
 mod descriptors;
 #[path = "limits/listings.rs"]
 mod listings;
+#[path = "limits/pace.rs"]
+mod pace;
 #[path = "limits/passive.rs"]
 mod passive;
 #[path = "limits/sessions.rs"]

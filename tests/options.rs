@@ -85,6 +85,7 @@ const OPTIONS: &[&str] = &[
     "max-sessions",
     "max-sessions-per-address",
     "connections-per-second",
+    "commands-per-second",
     "ban-after",
     "ban-for",
     "idle-timeout",

@@ -12,6 +12,8 @@ use super::{Error, value};
 pub struct Abuse {
     /// New connections in a second from one address; nothing: no limit.
     pub connections_per_second: Option<NonZeroU32>,
+    /// Commands of a session in a second; nothing: no limit.
+    pub commands_per_second: Option<NonZeroU32>,
     /// Failed logins, and the ban for them; nothing: nobody is banned.
     pub banning: Option<Banning>,
 }
@@ -36,6 +38,13 @@ pub(super) struct AbuseArguments {
     #[arg(value_parser = value::number)]
     connections_per_second: u32,
 
+    /// Commands of one session in a second, and as many at once; those beyond wait.
+    /// Clients that pipeline send thousands; 0: no limit
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "N", env = "FERRYD_COMMANDS_PER_SECOND", default_value = "0")]
+    #[arg(value_parser = value::number)]
+    commands_per_second: u32,
+
     /// Failed logins within --ban-for after which an address (of IPv6: its /64) is
     /// banned; 0: nobody is. Clients behind one NAT or proxy have one address
     #[arg(verbatim_doc_comment)]
@@ -56,6 +65,7 @@ pub(super) fn assemble(arguments: &AbuseArguments) -> Result<Abuse, Error> {
     let banning = Banning { failures: arguments.ban_after, time: arguments.ban_for };
     Ok(Abuse {
         connections_per_second: NonZeroU32::new(arguments.connections_per_second),
+        commands_per_second: NonZeroU32::new(arguments.commands_per_second),
         banning: Some(banning).filter(|banning| banning.failures > 0),
     })
 }
@@ -66,6 +76,9 @@ impl Abuse {
         let mut lines = Vec::new();
         if let Some(most) = self.connections_per_second {
             lines.push(format!("new connections: {most} a second from one address"));
+        }
+        if let Some(most) = self.commands_per_second {
+            lines.push(format!("commands: {most} a second in one session; those beyond wait"));
         }
         if let Some(Banning { failures, time }) = self.banning {
             lines.push(format!("bans: {} s after {failures} failed logins from one address", time.as_secs()));

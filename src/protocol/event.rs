@@ -92,6 +92,11 @@ impl Interpreter {
         self.say(&reply);
     }
 
+    /// Whether something is to be done for a command that was carried out already.
+    pub fn has_action(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// Ends the session with a last reply, whatever it is doing.
     pub fn farewell(&mut self, text: &'static str) {
         if self.waiting != Waiting::Closed {

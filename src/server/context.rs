@@ -8,6 +8,7 @@ use mio::Registry;
 
 use super::admission::Bans;
 use super::errand::Helpers;
+use super::meter::Meter;
 use crate::auth::Users;
 use crate::fs::Disks;
 use crate::limits::DATA_OPEN_TIMEOUT;
@@ -49,6 +50,8 @@ pub struct Context {
     pub client_login: ClientLogin,
     /// The address that PASV tells, if not the control connection's own.
     pub passive_address: Option<Ipv4Addr>,
+    /// How many commands a session may give in a second.
+    pub commands: Option<Meter>,
     pub login_timeout: Option<Duration>,
     pub data_timeout: Option<Duration>,
     pub log: Log,

@@ -32,6 +32,12 @@ impl Meter {
     pub fn spend(self, paid: Instant, now: Instant, count: u32) -> Instant {
         paid.max(now) + self.interval.saturating_mul(count)
     }
+
+    /// When one more thing may happen.
+    pub fn next(self, paid: Instant) -> Instant {
+        let wait = self.period.saturating_sub(self.interval);
+        paid.checked_sub(wait).unwrap_or(paid)
+    }
 }
 
 #[cfg(test)]
@@ -47,7 +53,8 @@ mod tests {
             paid = meter.spend(paid, begin, 1);
             assert_eq!(meter.free(paid, begin), left);
         }
-        let next = begin + Duration::from_millis(100);
+        let next = meter.next(paid);
+        assert_eq!(next, begin + Duration::from_millis(100));
         assert_eq!(meter.free(paid, next - Duration::from_nanos(1)), 0);
         assert_eq!(meter.free(paid, next), 1);
         // Rest is not saved up beyond one period.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::Interest;
 use mio::net::TcpListener;
@@ -14,6 +14,7 @@ use super::admission::{Admission, Bans};
 use super::certificate::Certificate;
 use super::context::{Context, Phase};
 use super::errand::{Helpers, resolve};
+use super::meter::Meter;
 use super::passive::PassiveHost;
 use super::{Door, HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, Terminal, signals};
 use crate::fs::{Disks, Errno, Owners, Patience, ProcessIds, Root};
@@ -151,6 +152,7 @@ fn build(
             tls: authority,
             client_login: options.tls.as_ref().map_or(ClientLogin::Password, |tls| tls.client_login),
             passive_address,
+            commands: options.abuse.commands_per_second.map(|most| Meter::new(most.get(), Duration::from_secs(1))),
             login_timeout: options.login_timeout,
             data_timeout: options.data_timeout,
             log,

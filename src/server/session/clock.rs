@@ -81,6 +81,7 @@ impl Session {
         let kept = self.keeping.until();
         let held = self.data.held_until().filter(|until| *until > context.now);
         let all = [
+            self.paced_until(context),
             kept,
             held,
             closing,

@@ -3,6 +3,7 @@
 //! Nothing else writes to a control connection, and what is written is the interpreter's to say.
 
 mod clock;
+mod input;
 mod listening;
 mod login;
 mod secure;
@@ -16,13 +17,14 @@ use super::context::{Context, Phase};
 use super::data::{Data, Ended, Keeping, Stepped, Turn};
 use super::errand::{Errand, Return};
 use crate::job::{Failure, Representation};
-use crate::limits::{CLOSE_TIMEOUT, COMMANDS_PER_TURN, DISCARD_OCTETS_MAX, OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN};
+use crate::limits::{CLOSE_TIMEOUT, COMMANDS_PER_TURN, OUTPUT_OCTETS_MAX};
 use crate::log::{Direction, Shown, Transfer};
 use crate::net::Stream;
 use crate::net::tls::{Connection, Session as TlsSession};
 use crate::protocol::state::Protection;
 use crate::protocol::{Action, Interpreter};
 use crate::reactor::{Key, Part, Readiness};
+use input::Pace;
 
 /// What the loop has to do with a session after its turn.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,6 +89,7 @@ pub struct Session {
     began: Instant,
     /// When the client was last heard of.
     active: Instant,
+    pace: Pace,
     warned: Warned,
     channel: Channel,
     /// The TLS of the control connection, to which data connections are bound.
@@ -118,6 +121,7 @@ impl Session {
             stage: Stage::Open,
             began: now,
             active: now,
+            pace: Pace::new(now),
             warned: Warned::No,
         }
     }
@@ -206,47 +210,16 @@ impl Session {
         self.interpreter.farewell("Internal error; goodbye.");
     }
 
-    /// Reads one buffer of commands, if there is anything to read and room for it.
-    fn receive(&mut self, ready: &mut Readiness, context: &mut Context) -> io::Result<()> {
-        if self.input == Input::Ended || !ready.has(Readiness::READ) || !self.interpreter.wants_octets() {
-            return Ok(());
-        }
-        let buffer = &mut context.scratch.buffer()[..READ_OCTETS_PER_TURN];
-        let room = buffer.len();
-        match self.stream.read(buffer) {
-            Ok(0) => {
-                self.input = Input::Ended;
-                ready.clear(Readiness::READ);
-            }
-            Ok(count) => {
-                self.interpreter.receive(&buffer[..count]);
-                if count < room && self.stream.is_plain() && !ready.has(Readiness::UNUSUAL) {
-                    ready.clear(Readiness::READ);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                ready.clear(Readiness::READ);
-                ready.clear(Readiness::UNUSUAL);
-            }
-            // No close_notify: whole lines that came before are as good as ever.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.input = Input::Ended;
-                ready.clear(Readiness::READ);
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
     /// Carries out commands and moves data until neither can go on, or the turn is over.
     fn work(&mut self, key: Key, ready: &mut Readiness, context: &mut Context) -> Spent {
-        let mut commands = COMMANDS_PER_TURN;
+        let mut commands = self.commands_free(context);
         let mut octets = context.turn_octets;
         let mut rounds = COMMANDS_PER_TURN * 2;
         while rounds > 0 {
             rounds -= 1;
             let before = self.interpreter.commands();
-            let acted = match (commands > 0).then(|| self.interpreter.next_action()).flatten() {
+            let may = commands > 0 || self.interpreter.has_action();
+            let acted = match may.then(|| self.interpreter.next_action()).flatten() {
                 Some(action) => {
                     self.act(action, key, ready, context);
                     true
@@ -257,6 +230,7 @@ impl Session {
             if carried_out > 0 {
                 // A client that drips octets, and never ends its line, is idle.
                 self.active = context.now;
+                self.spend_commands(carried_out, context);
             }
             commands = commands.saturating_sub(carried_out);
             let turn = Turn { key, peer: self.peer(), ready, keeping: &mut self.keeping };
@@ -269,7 +243,8 @@ impl Session {
                 }
             };
             if !acted && carried_out == 0 && !stepped {
-                return if octets == 0 || commands == 0 { Spent::Turn } else { Spent::Work };
+                let turn = octets == 0 || (commands == 0 && self.paced_until(context).is_none());
+                return if turn { Spent::Turn } else { Spent::Work };
             }
             if octets == 0 {
                 return Spent::Turn;
@@ -393,29 +368,16 @@ impl Session {
                 _ => Next::Gone,
             };
         }
+        let paced = self.paced_until(context).is_some();
         let more = self.input == Input::Open && ready.has(Readiness::READ) && self.interpreter.wants_octets();
         let room = self.interpreter.output().len() < OUTPUT_OCTETS_MAX;
-        if spent == Spent::Turn || more || (room && self.interpreter.has_work()) {
+        if paced && (more || self.interpreter.has_work()) {
+            self.tell_of_pace();
+        }
+        if spent == Spent::Turn || (!paced && (more || (room && self.interpreter.has_work()))) {
             return Next::Again;
         }
         Next::Wait(self.deadline(context))
-    }
-
-    /// Closing with unread octets would reset the connection, and the last reply might be lost with it.
-    fn discard(&mut self, context: &mut Context) {
-        // An error here means that the client has left already.
-        let _ = self.stream.end_output();
-        self.drop_input(context);
-    }
-
-    fn drop_input(&mut self, context: &mut Context) {
-        let mut left = DISCARD_OCTETS_MAX;
-        while left > 0 {
-            match self.stream.read(&mut context.scratch.buffer()[..READ_OCTETS_PER_TURN]) {
-                Ok(count) if count > 0 => left = left.saturating_sub(count),
-                _ => return,
-            }
-        }
     }
 }
 
