@@ -86,6 +86,15 @@ pub const SLOW_DISK_FOR: Duration = Duration::from_secs(60);
 /// Files up to this size are emptied and removed on the loop; freeing the blocks of larger ones takes too long (42 ms
 /// for 256 MiB on ext4).
 pub const QUICK_TO_FREE_OCTETS: u64 = 8 * 1024 * 1024;
+/// How long nobody has written to a temporary file of an atomic upload that counts as left behind, if nobody holds it
+/// locked: it is locked within microseconds of being made.
+pub const LEFT_OVER_AFTER: Duration = Duration::from_secs(10);
+/// How often atomic uploads into a directory look for what was left behind there; listing a directory does it as well.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// Entries of a directory up to which uploads read it through for that.
+pub const SWEEP_ENTRIES_MAX: usize = 20_000;
+/// Directories of which it is remembered when they were swept.
+pub const SWEPT_DIRECTORIES_MAX: usize = 1_024;
 /// Octets of names that are read from a directory at once.
 pub const DIRECTORY_OCTETS: usize = 16 * 1024;
 /// Octets of a file that TYPE A translates at once.

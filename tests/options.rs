@@ -94,6 +94,7 @@ const OPTIONS: &[&str] = &[
     "grace",
     "umask",
     "symlinks",
+    "atomic-uploads",
     "helpers",
     "log-level",
     "log-file",

@@ -3,15 +3,15 @@
 //! `openat2` resolves the directory; the last name is then used alone, and never `.` or `..`. Each change is one call,
 //! and the last thing that is done, so that what answers `WouldWait` can be run again from its beginning.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use rustix::fs::{
     Access, AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, accessat, chmodat, ftruncate,
     mkdirat, openat, renameat_with, unlinkat, utimensat,
 };
 
-use super::root::{Place, Root, facts_at, regular};
-use super::{Errno, Error, Facts, Kind, Patience, Placement, Target, VirtualPath, Waits};
+use super::root::{Place, Root, facts_at, proc_path, regular};
+use super::{Errno, Error, Facts, Kind, Patience, Placement, Target, Uploads, VirtualPath, Waits};
 use crate::limits::QUICK_TO_FREE_OCTETS;
 
 impl Root {
@@ -51,6 +51,9 @@ impl Root {
                 Some(place) => self.open_old(path, write, placement, &place.facts),
                 None => Err(Error::BeyondEnd),
             };
+        }
+        if self.disks.uploads == Uploads::Atomic && placement != Placement::Append {
+            return self.open_unfinished(path, placement, mode);
         }
         let (parent, leaf) = self.find_parent(path)?;
         self.may_change(&parent)?;
@@ -139,7 +142,7 @@ impl Root {
     pub fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), Error> {
         let place = self.find_settable(path)?;
         let mode = Mode::from_raw_mode(mode);
-        let change = || chmodat(CWD, proc_path(&place.at), mode, AtFlags::empty());
+        let change = || chmodat(CWD, proc_path(place.at.as_fd()), mode, AtFlags::empty());
         Ok(self.disks.timed(place.facts.device, change)?)
     }
 
@@ -151,7 +154,7 @@ impl Root {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: seconds, tv_nsec: nanos.into() },
         };
-        let change = || utimensat(CWD, proc_path(&place.at), &times, AtFlags::empty());
+        let change = || utimensat(CWD, proc_path(place.at.as_fd()), &times, AtFlags::empty());
         self.disks.timed(place.facts.device, change)?;
         Ok(facts_at(&place.at, b"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC)?.modified)
     }
@@ -182,7 +185,7 @@ impl Root {
     }
 
     /// On the loop, nothing is changed where a change was seen to wait.
-    fn may_change(&self, place: &Place) -> Result<(), Error> {
+    pub(super) fn may_change(&self, place: &Place) -> Result<(), Error> {
         match self.patience {
             Patience::CachedOnly if self.disks.change_waits(place.facts.device) => Err(Error::WouldWait),
             _ => Ok(()),
@@ -201,17 +204,10 @@ impl Root {
 }
 
 /// Nothing where there is no such name.
-fn if_there(found: Result<Place, Error>) -> Result<Option<Place>, Error> {
+pub(super) fn if_there(found: Result<Place, Error>) -> Result<Option<Place>, Error> {
     match found {
         Ok(place) => Ok(Some(place)),
         Err(Error::Os(Errno::NOENT)) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// The file behind a descriptor of `O_PATH`, by a name. The kernels that are still about set modes and times through no
-/// such descriptor itself, and one that could be read cannot always be had: the owner of a file of mode 000 may change
-/// it, and may not open it.
-fn proc_path(place: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", place.as_raw_fd())
 }

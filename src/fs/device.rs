@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat2};
 use rustix::io::Errno;
 
-use super::Symlinks;
+use super::{Symlinks, Unwanted, Uploads};
 use crate::limits::{SLOW_DISK_AFTER, SLOW_DISK_FOR};
 use crate::sys::ProcessIds;
 
@@ -55,6 +55,10 @@ pub struct Disks {
     start: Instant,
     pub(super) process: ProcessIds,
     pub(super) symlinks: Symlinks,
+    pub(super) uploads: Uploads,
+    /// When directories were swept, by device and inode.
+    pub(super) swept: Mutex<HashMap<(u64, u64), Instant>>,
+    pub(super) unwanted: Mutex<Vec<Unwanted>>,
     /// Whether the kernel knows RESOLVE_CACHED (Linux 5.12); else every name is an errand.
     pub(super) says_cached: bool,
 }
@@ -73,8 +77,16 @@ impl Disks {
             start: Instant::now(),
             process: ProcessIds::current(),
             symlinks,
+            uploads: Uploads::InPlace,
+            swept: Mutex::default(),
+            unwanted: Mutex::default(),
             says_cached: open(ResolveFlags::CACHED).is_ok(),
         })
+    }
+
+    /// The same, with uploads to be seen then.
+    pub fn with_uploads(self, uploads: Uploads) -> Disks {
+        Disks { uploads, ..self }
     }
 
     /// Whether `device` may wait; nothing where it was not met yet.

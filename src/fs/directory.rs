@@ -2,12 +2,14 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, RawDir, readlinkat};
 use rustix::io::Errno;
 
 use super::root::facts_at;
-use super::{Error, Facts, Patience};
+use super::unfinished::{is_temporary, sweep};
+use super::{Disks, Error, Facts, Patience};
 use crate::limits::DIRECTORY_OCTETS;
 
 /// An open directory.
@@ -15,11 +17,13 @@ use crate::limits::DIRECTORY_OCTETS;
 pub struct Directory {
     file: OwnedFd,
     facts: Facts,
+    /// Where unfinished uploads are hidden.
+    hiding: Option<Arc<Disks>>,
 }
 
 impl Directory {
-    pub(super) fn new(file: OwnedFd, facts: Facts) -> Directory {
-        Directory { file, facts }
+    pub(super) fn new(file: OwnedFd, facts: Facts, hiding: Option<Arc<Disks>>) -> Directory {
+        Directory { file, facts, hiding }
     }
 
     /// Whether it may be read now: on a helper alone. The kernel cannot say whether a directory is in its cache, and
@@ -31,7 +35,8 @@ impl Directory {
         }
     }
 
-    /// Hands the next names to `each`, without `.` and `..`; says whether there may be more.
+    /// Hands the next names to `each`, without `.` and `..`, and without unfinished uploads, of which those that were
+    /// left behind are removed; says whether there may be more.
     pub fn read(&self, patience: Patience, mut each: impl FnMut(&[u8])) -> Result<bool, Error> {
         self.check(patience)?;
         let mut buffer = [MaybeUninit::uninit(); DIRECTORY_OCTETS];
@@ -46,8 +51,10 @@ impl Directory {
                 Some(entry) => {
                     let entry = entry?;
                     let name = entry.file_name().to_bytes();
-                    if name != b"." && name != b".." {
-                        each(name);
+                    match &self.hiding {
+                        _ if name == b"." || name == b".." => {}
+                        Some(disks) if is_temporary(name) => sweep(&self.file, name, disks),
+                        _ => each(name),
                     }
                 }
             }

@@ -8,6 +8,7 @@ use rustix::io::{Errno, IoSliceMut, ReadWriteFlags, pread, preadv2, pwrite, writ
 use rustix::pipe::{SpliceFlags, splice};
 
 use super::ahead::Ahead;
+use super::unfinished::Unfinished;
 use super::{Disks, Error, Facts, Patience, Placement, Waits};
 use crate::limits::{COLD_OCTETS, COLD_PROBE_OCTETS};
 
@@ -93,11 +94,36 @@ pub struct Target {
     placement: Placement,
     disks: Arc<Disks>,
     ahead: Ahead,
+    unfinished: Option<Unfinished>,
 }
 
 impl Target {
     pub(super) fn new(file: OwnedFd, device: u64, position: u64, placement: Placement, disks: Arc<Disks>) -> Target {
-        Target { file, device, position, placement, disks, ahead: Ahead::None }
+        Target { file, device, position, placement, disks, unfinished: None, ahead: Ahead::None }
+    }
+
+    /// One that nobody sees before it is whole.
+    pub(super) fn hidden(mut self, unfinished: Unfinished) -> Target {
+        self.unfinished = Some(unfinished);
+        self
+    }
+
+    /// Whether nobody sees it before it is closed.
+    pub fn is_hidden(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
+    /// Whether all that it needs before it may be seen can be done now.
+    pub fn check_sync(&self, patience: Patience) -> Result<(), Error> {
+        match (&self.unfinished, patience) {
+            (Some(unfinished), Patience::CachedOnly) if unfinished.wants_sync() => Err(Error::WouldWait),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does it: its content goes to the disk.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.unfinished.as_ref().map_or(Ok(()), |unfinished| unfinished.sync(&self.file))
     }
 
     /// Whether it can be written now.
@@ -152,10 +178,10 @@ impl Target {
         })
     }
 
-    /// Closes it. A file system that keeps errors until then is asked for them first.
-    pub fn close(self) -> Result<(), Error> {
+    /// Closes it; what was hidden can be seen then. A file system that keeps errors until then is asked for them first.
+    pub fn close(mut self) -> Result<(), Error> {
         let disks = self.disks.clone();
-        let remote = disks.waits(self.device) == Some(Waits::Always);
+        let remote = self.unfinished.is_none() && disks.waits(self.device) == Some(Waits::Always);
         disks.timed(self.device, move || {
             if remote
                 && let Err(errno) = fsync(&self.file)
@@ -163,6 +189,8 @@ impl Target {
             {
                 return Err(Error::Os(errno));
             }
+            // A hidden file stays locked until it has its name.
+            self.unfinished.take().map_or(Ok(()), Unfinished::finish)?;
             drop(self);
             Ok(())
         })

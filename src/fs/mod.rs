@@ -13,6 +13,7 @@ pub mod glob;
 mod owners;
 mod path;
 mod root;
+mod unfinished;
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ pub use owners::{Owner, Owners};
 pub use path::{PathError, VirtualPath};
 pub use root::Root;
 pub use rustix::io::Errno;
+pub use unfinished::Unwanted;
 
 pub use crate::sys::ProcessIds;
 
@@ -105,6 +107,15 @@ pub enum Symlinks {
     Inside,
     /// None.
     None,
+}
+
+/// `--atomic-uploads`: when an upload can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uploads {
+    /// As it comes in.
+    InPlace,
+    /// Once it is whole.
+    Atomic,
 }
 
 /// What kind of entry.

@@ -2,7 +2,7 @@
 //!
 //! Each name is resolved by `openat2` with `RESOLVE_IN_ROOT`: `..` stops at the root, and absolute links begin there.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rustix::fs::{
     Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, accessat, openat2, readlinkat, statx,
 };
 
-use super::{Directory, Disks, Errno, Error, Facts, Kind, Patience, Source, Symlinks, VirtualPath, Waits};
+use super::{Directory, Disks, Errno, Error, Facts, Kind, Patience, Source, Symlinks, Uploads, VirtualPath, Waits};
 
 /// How often a name is resolved again where a rename crossed it.
 const RESOLVE_TRIES: usize = 64;
@@ -102,7 +102,8 @@ impl Root {
     /// Opens a directory to be listed.
     pub fn open_directory(&self, path: &VirtualPath) -> Result<Directory, Error> {
         let place = self.place(self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)?)?;
-        Ok(Directory::new(place.at, place.facts))
+        let disks = (self.disks.uploads == Uploads::Atomic).then(|| self.disks.clone());
+        Ok(Directory::new(place.at, place.facts, disks))
     }
 
     /// Octets that a user of the file system below `path` may still write.
@@ -115,6 +116,20 @@ impl Root {
         Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
     }
 
+    /// Where the file behind the link `path` really is: a pathname without links. It is resolved like any other.
+    pub(super) fn behind_link(&self, path: &VirtualPath) -> Result<VirtualPath, Error> {
+        let place = match self.find(path, OFlags::empty()) {
+            // A link that leads nowhere.
+            Err(Error::Os(Errno::NOENT)) => return Err(Error::Os(Errno::EXIST)),
+            place => place?,
+        };
+        let name_of = |place: BorrowedFd<'_>| readlinkat(CWD, proc_path(place), Vec::new());
+        let (root, found) = (name_of(self.directory.as_fd())?, name_of(place.at.as_fd())?);
+        let root = root.to_bytes().strip_suffix(b"/").unwrap_or(root.to_bytes());
+        let beneath = found.to_bytes().strip_prefix(root).filter(|rest| rest.starts_with(b"/"));
+        VirtualPath::root().join(beneath.unwrap_or_default()).map_err(|_| Error::Os(Errno::EXIST))
+    }
+
     /// The place of `path`; with `NOFOLLOW` that of a link itself.
     pub(super) fn find(&self, path: &VirtualPath, flags: OFlags) -> Result<Place, Error> {
         self.place(self.open_at(path, OFlags::PATH | flags)?)
@@ -123,6 +138,9 @@ impl Root {
     /// The place of the directory that holds the last name of `path`, and that name.
     pub(super) fn find_parent<'a>(&self, path: &'a VirtualPath) -> Result<(Place, &'a [u8]), Error> {
         let (parent, leaf) = path.split().ok_or(Error::Leaf)?;
+        if self.disks.hides(path) {
+            return Err(Error::Leaf);
+        }
         Ok((self.find(&parent, OFlags::DIRECTORY)?, leaf))
     }
 
@@ -141,6 +159,9 @@ impl Root {
 
     /// Opens what is at `path`; makes nothing.
     pub(super) fn open_at(&self, path: &VirtualPath, flags: OFlags) -> Result<OwnedFd, Error> {
+        if self.disks.hides(path) {
+            return Err(Error::Os(Errno::NOENT));
+        }
         let flags = flags | OFlags::CLOEXEC;
         if self.patience == Patience::MayWait {
             return resolve(&self.directory, path.as_bytes(), flags, self.resolve_flags());
@@ -259,4 +280,11 @@ fn facts(statx: &Statx) -> Facts {
         inode: statx.stx_ino,
         format,
     }
+}
+
+/// The file behind a descriptor of `O_PATH`, by a name. The kernels that are still about set modes and times through no
+/// such descriptor itself, and one that could be read cannot always be had: the owner of a file of mode 000 may change
+/// it, and may not open it.
+pub(super) fn proc_path(place: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", place.as_raw_fd())
 }

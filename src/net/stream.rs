@@ -9,6 +9,7 @@ use super::tls::{self, Begun, Connection, HandshakeError, Kernel};
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -128,6 +129,13 @@ impl Stream {
             self.registered = Registered::Yes;
         }
         Ok(())
+    }
+
+    /// Whether the peer has closed its side, or all of it, whatever it said before.
+    pub fn has_ended(&self) -> bool {
+        let mut socket = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut socket, Some(&at_once)).is_ok_and(|count| count > 0)
     }
 
     /// The address of this end.

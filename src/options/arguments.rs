@@ -19,7 +19,7 @@ use crate::fs::Symlinks;
 const AFTER_HELP: &str = "\
 Each option can be given in the environment, under the name in brackets; the
 command line goes first, and an empty variable counts as not set. FERRYD_CHECK
-is true for anything but 0, false, no and off.
+and FERRYD_ATOMIC_UPLOADS are true for anything but 0, false, no and off.
 
 RIGHTS are ro (read-only), rw (everything), upload (a drop box: may store new
 files, may not read, list or overwrite), or letters of elradfmwMT: e enter
@@ -60,6 +60,13 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "BITS", env = "FERRYD_UMASK", default_value = "022", value_parser = value::umask)]
     #[arg(help_heading = "Serving")]
     pub(super) umask: u32,
+
+    /// Show an upload (STOR, STOU) once it is whole, in one rename, and leave the
+    /// old file as it is until then; REST with STOR and APPE change it in place
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "FERRYD_ATOMIC_UPLOADS", value_parser = FalseyValueParser::new())]
+    #[arg(help_heading = "Serving")]
+    pub(super) atomic_uploads: bool,
 
     /// Validate everything, say what would be served, and exit
     #[arg(long, env = "FERRYD_CHECK", value_parser = FalseyValueParser::new())]

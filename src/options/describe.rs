@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{DEFAULT_PORTS, Options, PassiveAddress, TlsOptions};
-use crate::fs::Symlinks;
+use crate::fs::{Symlinks, Uploads};
 use crate::log::Shown;
 
 impl Options {
@@ -29,6 +29,10 @@ impl Options {
             Symlinks::Inside => "followed inside the root",
             Symlinks::None => "not followed",
         };
+        let uploads = match self.uploads {
+            Uploads::InPlace => "",
+            Uploads::Atomic => "; uploads are seen when they are whole",
+        };
         let mut lines = vec![
             format!("directory: {}", show(&self.directory)),
             format!("listening: {listen}"),
@@ -38,7 +42,7 @@ impl Options {
         lines.extend(self.tls.as_ref().map_or(vec!["TLS: none".into()], TlsOptions::describe));
         lines.extend([
             format!("passive data connections: {address}, {ports}"),
-            format!("symbolic links: {symlinks}; umask {:03o}; helpers: {}", self.umask, self.helpers),
+            format!("symbolic links: {symlinks}; umask {:03o}; helpers: {}{uploads}", self.umask, self.helpers),
             format!(
                 "sessions: {}; from one address: {}",
                 count(self.max_sessions, "as many as descriptors allow"),

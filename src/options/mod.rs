@@ -26,7 +26,7 @@ pub use self::tls::{ClientLogin, TlsOptions};
 use self::value::{Anonymous, User};
 use crate::account::{Account, Rights};
 use crate::auth::{Accounts, Named, Users};
-use crate::fs::Symlinks;
+use crate::fs::{Symlinks, Uploads};
 use crate::log::{Settings, Shown};
 
 /// Where the server listens if nobody says: the first of these that it may.
@@ -70,6 +70,8 @@ pub struct Options {
     pub umask: u32,
     /// Symbolic links that are followed.
     pub symlinks: Symlinks,
+    /// When uploads can be seen.
+    pub uploads: Uploads,
     /// Threads for what may wait, at most [`crate::limits::HELPERS_MAX`].
     pub helpers: usize,
     /// Messages to log.
@@ -242,6 +244,7 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
         grace: arguments.grace,
         umask: arguments.umask,
         symlinks: arguments.symlinks,
+        uploads: if arguments.atomic_uploads { Uploads::Atomic } else { Uploads::InPlace },
         helpers: arguments.helpers,
         log_level: arguments.log_level,
         log_file: arguments.log_file,

@@ -34,6 +34,7 @@ fn defaults() {
     assert_eq!(seconds(options.idle_timeout), Some(300));
     assert_eq!((seconds(options.login_timeout), seconds(options.data_timeout)), (Some(60), Some(300)));
     assert_eq!((options.grace.as_secs(), options.umask, options.helpers), (30, 0o22, 2));
+    assert_eq!(options.uploads, Uploads::InPlace);
     assert_eq!((options.symlinks, options.log_level), (Symlinks::Inside, LevelFilter::Info));
     assert!(options.log_file.is_none() && options.transfer_log.is_none() && options.warnings.is_empty());
 }
@@ -63,6 +64,7 @@ fn all_that_can_be_said() {
         "--grace=0",
         "--umask=027",
         "--symlinks=none",
+        "--atomic-uploads",
         "--helpers=0",
         "--log-level=debug",
         "--log-file=/l",
@@ -81,8 +83,13 @@ fn all_that_can_be_said() {
     assert_eq!(options.idle_timeout, Some(Duration::from_secs(900)));
     assert_eq!((options.login_timeout, options.grace), (None, Duration::ZERO));
     assert!(options.check && options.helpers == 0 && options.symlinks == Symlinks::None);
+    assert_eq!(options.uploads, Uploads::Atomic);
     let described = options.describe().join("\n");
-    assert!(described.contains("user \"al\": read-only in /tmp") && described.contains("umask 027"), "{described}");
+    assert!(
+        described.contains("user \"al\": read-only in /tmp")
+            && described.contains("umask 027; helpers: 0; uploads are seen when"),
+        "{described}"
+    );
     assert!(!format!("{options:?} {described}").contains("secret\""), "{options:?}");
 }
 

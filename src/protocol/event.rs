@@ -97,6 +97,11 @@ impl Interpreter {
         self.next.is_some()
     }
 
+    /// Whether a client that is gone now has not said that it would go: there was no QUIT, and no line waits.
+    pub fn is_cut_off(&self) -> bool {
+        !self.is_leaving() && self.lines.peek().is_none()
+    }
+
     /// Ends the session with a last reply, whatever it is doing.
     pub fn farewell(&mut self, text: &'static str) {
         if self.waiting != Waiting::Closed {

@@ -225,7 +225,7 @@ pub(super) fn finish_reply(report: &Report) -> Reply {
         ),
         Err(Failure::Handshake) => Reply::new(425, "TLS handshake failed on the data connection."),
         Err(Failure::Truncated) => {
-            Reply::new(426, "The data connection ended without close_notify; what came is kept.")
+            Reply::new(426, "The data connection ended without close_notify; the file may not be whole.")
         }
         Err(Failure::Aborted) => Reply::new(426, "Transfer aborted; data connection closed."),
         Err(Failure::ConnectionLost) => Reply::new(426, "Data connection lost; transfer aborted."),

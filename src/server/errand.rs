@@ -17,7 +17,7 @@ use mio::Waker;
 use super::certificate;
 use crate::account::{Account, Credentials};
 use crate::auth::{self, Accounts, Users};
-use crate::fs::{self, Disks, Patience, Root};
+use crate::fs::{self, Disks, Patience, Root, Unwanted};
 use crate::limits::{
     ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, HELPER_STUCK_AFTER, HELPERS_STUCK_MAX,
     TRANSFER_OCTETS_PER_ERRAND,
@@ -48,6 +48,8 @@ pub enum Errand {
     Certificate(Box<TlsOptions>, Arc<Kernel>, Option<Stamp>),
     /// What came back for a session that has left: closing its files may wait.
     Discard(Box<Return>),
+    /// Temporary files of uploads that have broken off.
+    Remove(Vec<Unwanted>),
 }
 
 /// What comes back.
@@ -92,6 +94,10 @@ impl Errand {
             Errand::Reload(accounts) => Return::Reloaded(accounts.load()),
             Errand::Discard(gone) => {
                 drop(gone);
+                Return::Discarded
+            }
+            Errand::Remove(unwanted) => {
+                unwanted.into_iter().for_each(Unwanted::remove);
                 Return::Discarded
             }
         }
@@ -228,7 +234,7 @@ impl Helpers {
     /// It comes back at once where too many wait already.
     pub fn lend(&mut self, key: Key, errand: Errand) -> Result<(), Errand> {
         let mut queue = self.shared.queue();
-        if queue.len() >= ERRANDS_WAITING_MAX && !matches!(errand, Errand::Discard(_)) {
+        if queue.len() >= ERRANDS_WAITING_MAX && !matches!(errand, Errand::Discard(_) | Errand::Remove(_)) {
             return Err(errand);
         }
         match errand.is_hash() {

@@ -20,6 +20,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::auth::{self, Accounts, Users};
+use crate::fs::Unwanted;
 use crate::limits::{TRANSFER_OCTETS_PER_TURN, TRANSFER_OCTETS_PER_TURN_ALONE};
 use crate::net::{Network, Stream, canonical};
 use crate::options::Options;
@@ -104,13 +105,26 @@ impl Server {
                 self.turn(key);
             }
             self.turn_out_banned();
+            let unwanted = self.context.disks.take_unwanted();
+            if !unwanted.is_empty() {
+                self.lend_nobodys(Errand::Remove(unwanted));
+            }
             if let Phase::Stopping(until) = self.context.phase
                 && (self.reactor.is_empty() || self.context.now >= until + Duration::from_secs(1))
             {
+                self.leave_nothing();
                 log::info!("stopped");
                 return Ok(());
             }
         }
+    }
+
+    /// Ends the sessions that are left, and removes what they had not finished; here nothing else waits for that.
+    fn leave_nothing(&mut self) {
+        for key in self.reactor.keys() {
+            self.part(key);
+        }
+        self.context.disks.take_unwanted().into_iter().for_each(Unwanted::remove);
     }
 
     /// When the server itself has something to do, though nothing happens.

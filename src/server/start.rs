@@ -77,7 +77,7 @@ impl std::error::Error for Error {}
 pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error> {
     let descriptors = sys::raise_descriptor_limit();
     sys::clear_umask();
-    let disks = Arc::new(Disks::probe(options.symlinks).map_err(Error::Sandbox)?);
+    let disks = Arc::new(Disks::probe(options.symlinks).map_err(Error::Sandbox)?.with_uploads(options.uploads));
     Root::open(&options.directory, &disks, Patience::MayWait)
         .map_err(|error| Error::Directory(options.directory.clone(), error))?;
     let (doors, taken) = match open_doors(&options) {

@@ -63,6 +63,8 @@ pub enum Progress {
     Again,
     /// The disk would have to be waited for. Nothing was lost.
     WouldWait,
+    /// All came, and nobody sees it yet: [`Transfer::confirm`] is next, or the end of the transfer.
+    Whole,
     Done(Report),
 }
 
@@ -96,6 +98,7 @@ impl From<io::Error> for Stop {
 /// Whether a step came to the end of its transfer.
 enum Step {
     More,
+    Whole,
     End,
 }
 
@@ -137,10 +140,18 @@ impl Transfer {
         };
         match stepped {
             Ok(Step::More) => Progress::Again,
+            Ok(Step::Whole) => Progress::Whole,
             Ok(Step::End) => Progress::Done(self.report(Ok(()))),
             Err(Stop::Blocked) => Progress::Blocked(direction),
             Err(Stop::WouldWait) => Progress::WouldWait,
             Err(Stop::Failed(failure)) => Progress::Done(self.report(Err(failure))),
+        }
+    }
+
+    /// A client that is still there has closed the data connection: what came is all, and the next step shows it.
+    pub fn confirm(&mut self) {
+        if let Work::Receive(receive) = &mut self.work {
+            receive.confirm();
         }
     }
 

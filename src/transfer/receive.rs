@@ -14,6 +14,17 @@ pub(super) struct Receive {
     job: job::Receive,
     target: Option<Target>,
     way: Way,
+    end: End,
+}
+
+/// How far the end has come of a file that nobody sees before it is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    NotYet,
+    /// All is there, and on the disk.
+    Reached,
+    /// It may be seen.
+    Confirmed,
 }
 
 /// How the octets go.
@@ -36,7 +47,14 @@ impl Receive {
             Representation::Image => Way::Pipe,
             Representation::Ascii => Way::Ascii(Last::default()),
         };
-        Receive { job, target: None, way }
+        Receive { job, target: None, way, end: End::NotYet }
+    }
+
+    /// What came is all that was to come.
+    pub(super) fn confirm(&mut self) {
+        if self.end == End::Reached {
+            self.end = End::Confirmed;
+        }
     }
 
     pub(super) fn step(
@@ -51,6 +69,9 @@ impl Receive {
             self.way = Way::Copy;
         }
         self.open(patience)?;
+        if self.end != End::NotYet {
+            return self.close(patience);
+        }
         let mut left = budget;
         while left > 0 {
             let Some(target) = &mut self.target else { break };
@@ -68,10 +89,7 @@ impl Receive {
             };
             match came {
                 Came::Octets(count) => left = left.saturating_sub(count),
-                Came::End => {
-                    self.close()?;
-                    return Ok(Step::End);
-                }
+                Came::End => return self.close(patience),
             }
         }
         Ok(Step::More)
@@ -89,12 +107,25 @@ impl Receive {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Stop> {
-        let Some(mut target) = self.target.take() else { return Ok(()) };
-        if matches!(self.way, Way::Ascii(Last::Cr)) {
-            target.write(b"\r")?;
+    /// Closes the file. One that is hidden stops short of it, until somebody has confirmed that this is its end.
+    fn close(&mut self, patience: Patience) -> Result<Step, Stop> {
+        if let (Some(target), End::NotYet) = (&mut self.target, self.end) {
+            target.check_sync(patience)?;
+            if let Way::Ascii(last @ Last::Cr) = &mut self.way {
+                target.write(b"\r")?;
+                *last = Last::default();
+            }
+            target.sync()?;
+            self.end = if target.is_hidden() { End::Reached } else { End::Confirmed };
         }
-        Ok(target.close()?)
+        if self.end == End::Reached {
+            return Ok(Step::Whole);
+        }
+        if let Some(target) = &self.target {
+            target.check(patience)?;
+        }
+        self.target.take().map_or(Ok(()), Target::close)?;
+        Ok(Step::End)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one data connection of a session: where it stands (RFC 959 section 3.2), and what each step makes of it.
 
 mod closing;
+mod ending;
 mod keeping;
 mod running;
 
@@ -55,6 +56,8 @@ pub enum Stepped {
     Nothing,
     /// There is more to do at once.
     Moved,
+    /// An upload is whole if the client is still there: [`Data::confirm`], or [`Data::abort`].
+    Whole,
     Ended(Ended),
 }
 
@@ -125,22 +128,6 @@ impl Data {
                 None
             }
             Err(reason) => Some(Ended::before(Failure::NoConnection(reason))),
-        }
-    }
-
-    /// Ends the job, or what was prepared for one. Nothing where there was no job, or where it is lent: then it ends
-    /// when it comes back.
-    pub fn abort(&mut self, failure: Failure) -> Option<Ended> {
-        match mem::take(self) {
-            Data::None | Data::Listening(_) | Data::Named(_) => None,
-            Data::Accepting { .. } | Data::Dialing { .. } | Data::Securing { .. } => Some(Ended::before(failure)),
-            Data::Running { mut running, .. } => Some(running.end_with(failure)),
-            // All was moved already.
-            Data::Closing(closing) => Some(closing.give_up()),
-            Data::Lent { running, .. } => {
-                *self = Data::Lent { running, ending: Some(failure) };
-                None
-            }
         }
     }
 
@@ -378,17 +365,6 @@ impl Data {
         }
     }
 
-    /// A helper was lost, and the transfer with it.
-    pub fn lost(&mut self) -> Option<Ended> {
-        match mem::take(self) {
-            Data::Lent { mut running, .. } => Some(running.end_with(Failure::ConnectionLost)),
-            other => {
-                *self = other;
-                None
-            }
-        }
-    }
-
     fn go_on(
         &mut self,
         turn: &mut Turn<'_>,
@@ -408,6 +384,11 @@ impl Data {
             Progress::Again | Progress::WouldWait => {
                 *self = Data::Running { stream, running };
                 Stepped::Moved
+            }
+            Progress::Whole => {
+                turn.ready.add(Readiness::ALL);
+                *self = Data::Running { stream, running };
+                Stepped::Whole
             }
             Progress::Done(report) if stream.is_plain() || report.outcome.is_err() => {
                 // The stream is closed before the reply says that all is done.

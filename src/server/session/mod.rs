@@ -192,9 +192,8 @@ impl Session {
             }
             Return::Step(stream, transfer, progress) => {
                 let turn = Turn { key, peer: self.peer(), ready, keeping: &mut self.keeping };
-                if let Stepped::Ended(ended) = self.data.returned(turn, stream, transfer, progress, context) {
-                    self.finish(ended, context);
-                }
+                let stepped = self.data.returned(turn, stream, transfer, progress, context);
+                self.stepped(stepped, context);
             }
             Return::Lost => self.lost(context),
             Return::Resolved(_) | Return::Reloaded(_) | Return::Certificate(_) | Return::Discarded => {}
@@ -234,14 +233,8 @@ impl Session {
             }
             commands = commands.saturating_sub(carried_out);
             let turn = Turn { key, peer: self.peer(), ready, keeping: &mut self.keeping };
-            let stepped = match self.data.step(turn, &mut octets, context) {
-                Stepped::Nothing => false,
-                Stepped::Moved => true,
-                Stepped::Ended(ended) => {
-                    self.finish(ended, context);
-                    true
-                }
-            };
+            let stepped = self.data.step(turn, &mut octets, context);
+            let stepped = self.stepped(stepped, context);
             if !acted && carried_out == 0 && !stepped {
                 let turn = octets == 0 || (commands == 0 && self.paced_until(context).is_none());
                 return if turn { Spent::Turn } else { Spent::Work };
@@ -251,6 +244,22 @@ impl Session {
             }
         }
         Spent::Turn
+    }
+
+    /// Whether a step has moved anything.
+    fn stepped(&mut self, stepped: Stepped, context: &Context) -> bool {
+        match stepped {
+            Stepped::Nothing => return false,
+            Stepped::Moved => {}
+            Stepped::Ended(ended) => self.finish(ended, context),
+            Stepped::Whole if self.stream.has_ended() && self.interpreter.is_cut_off() => {
+                if let Some(ended) = self.data.abort(Failure::ConnectionLost) {
+                    self.finish(ended, context);
+                }
+            }
+            Stepped::Whole => self.data.confirm(),
+        }
+        true
     }
 
     fn act(&mut self, action: Action, key: Key, ready: &mut Readiness, context: &mut Context) {
