@@ -90,7 +90,7 @@ fn logged_in(directory: &Directory) -> Interpreter {
         let disks = Arc::new(Disks::probe(Symlinks::Inside).expect("this kernel has openat2"));
         let mut opened = Root::open(&root, &disks, Patience::MayWait).expect("the directory is there");
         opened.set_patience(Patience::CachedOnly);
-        let account = Account { name: "bench".into(), rights: Rights::READ_WRITE, root, anonymous: false };
+        let account = Account { name: "bench".into(), rights: Rights::READ_WRITE, root, anonymous: false, rate: None };
         interpreter.verdict(Some((account, opened)));
     }
     assert!(interpreter.is_logged_in());

@@ -3,9 +3,12 @@
 //! Nothing in this module prints a password: [`Secret`] has no text form.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
+
+use crate::limits::RATE_OCTETS_MAX;
 
 /// One thing a user may be allowed to do; the letters are pyftpdlib's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +124,67 @@ impl fmt::Debug for Rights {
     }
 }
 
+/// Octets that may go in a second, each way; nothing: as many as can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Rate {
+    /// To the client: what he retrieves and lists.
+    pub down: Option<NonZeroU64>,
+    /// From the client: what he stores.
+    pub up: Option<NonZeroU64>,
+}
+
+impl Rate {
+    /// Reads `RATE`, for both ways, or `DOWN/UP`: octets a second, with K, M or G for 1024, 1024² or 1024³ of them, and
+    /// 0 for no limit.
+    ///
+    /// # Errors
+    /// A sentence that says what would be right.
+    pub fn parse(text: &str) -> Result<Rate, String> {
+        let (down, up) = text.split_once('/').unwrap_or((text, text));
+        Ok(Rate { down: octets(down)?, up: octets(up)? })
+    }
+}
+
+/// `512`, `64K`, `10M` or `1G`; 0 is no limit.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub fn octets(text: &str) -> Result<Option<NonZeroU64>, String> {
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let digits = !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit());
+    let octets = number.parse::<u64>().ok().filter(|_| digits).and_then(|number| number.checked_mul(1 << unit));
+    match octets {
+        Some(octets) if octets <= RATE_OCTETS_MAX => Ok(NonZeroU64::new(octets)),
+        Some(_) => Err(format!("'{text}' is too much: use at most 1024G, or 0 for no limit")),
+        None => {
+            Err(format!("'{text}' is not a number of octets a second: use a number, or one with K, M or G, as in 10M"))
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |octets: Option<NonZeroU64>| match octets.map(NonZeroU64::get) {
+            None => "no limit".to_owned(),
+            Some(octets) => ["", "K", "M", "G"]
+                .iter()
+                .enumerate()
+                .rev()
+                .find(|(power, _)| octets % (1 << (10 * power)) == 0)
+                .map_or(octets.to_string(), |(power, unit)| format!("{}{unit}", octets >> (10 * power))),
+        };
+        match self.down == self.up {
+            true => write!(f, "{} each way", shown(self.down)),
+            false => write!(f, "{} down, {} up", shown(self.down), shown(self.up)),
+        }
+    }
+}
+
 /// Somebody who may log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -130,6 +194,8 @@ pub struct Account {
     pub rights: Rights,
     /// The directory of the host that is his `/`; an absolute path.
     pub root: PathBuf,
+    /// How fast all of his sessions together may be; nothing: as `--rate` says.
+    pub rate: Option<Rate>,
     /// Whether this is the anonymous user (xferlog tells them apart).
     pub anonymous: bool,
 }
@@ -203,6 +269,27 @@ mod tests {
         }
         assert_eq!(Rights::parse("elradfmwMT").unwrap(), Rights::READ_WRITE);
         assert!(!Rights::UPLOAD.allow(Right::Store) && Rights::parse("w").unwrap().allow(Right::StoreNew));
+    }
+
+    #[test]
+    fn rates_parse_and_show() {
+        for (text, shown) in [
+            ("1000", "1000 each way"),
+            ("64K", "64K each way"),
+            ("10m/1M", "10M down, 1M up"),
+            ("0/1536", "no limit down, 1536 up"),
+            ("1G/0", "1G down, no limit up"),
+            ("2048", "2K each way"),
+            ("0", "no limit each way"),
+            ("1024G", "1024G each way"),
+        ] {
+            assert_eq!(Rate::parse(text).unwrap().to_string(), shown, "{text}");
+        }
+        for text in
+            ["", "K", "1T", "-1", "+1", "1.5M", "1M/", "/1M", "1M/2M/3M", "1025G", "18446744073709551615G", "1é"]
+        {
+            assert!(Rate::parse(text).unwrap_err().contains("use "), "{text}");
+        }
     }
 
     #[test]

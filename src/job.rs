@@ -62,6 +62,8 @@ pub enum Failure {
     ConnectionLost,
     /// Nothing moved for too long.
     Stalled,
+    /// Too little moved for too long.
+    TooSlow,
     /// The file became shorter than it was when the transfer began.
     Shrunk,
     /// The file, or the disk under it.

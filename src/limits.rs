@@ -142,6 +142,18 @@ pub const HASH_MEMORY_KIB_MAX: u64 = 256 * 1024;
 pub const ARGON2_WORK_KIB_MAX: u64 = 1024 * 1024;
 /// The longest time that an option may ask for: a year, so that adding it to a clock never overflows.
 pub const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// Octets a second that `--rate` may ask for: 1 TiB, so that adding up never overflows.
+pub const RATE_OCTETS_MAX: u64 = 1024 * 1024 * 1024 * 1024;
+/// How much of a rate may be made up for at once: a session that was late, or had nothing to send, is not faster for it
+/// in the long run.
+pub const RATE_BURST: Duration = Duration::from_millis(100);
+/// A transfer with a rate is let go on so many times a second, as long as that is not less than
+/// `RATE_OCTETS_PER_STEP_MIN` each.
+pub const RATE_STEPS_PER_SECOND: u64 = 50;
+/// The smallest step of a transfer with a rate, but for rates below.
+pub const RATE_OCTETS_PER_STEP_MIN: u64 = 1_024;
+/// How long a transfer is watched before `--min-rate` ends it; `--data-timeout`, where that is shorter.
+pub const MIN_RATE_WINDOW: Duration = Duration::from_secs(30);
 /// Helpers that `--helpers` may ask for; each has its own buffer (`SCRATCH_OCTETS`).
 pub const HELPERS_MAX: usize = 64;
 /// Octets that TLS encrypts before they are sent: four full records, so that writes are coalesced, and no more.

@@ -15,6 +15,8 @@ mod listings;
 mod pace;
 #[path = "limits/passive.rs"]
 mod passive;
+#[path = "limits/rates.rs"]
+mod rates;
 #[path = "limits/sessions.rs"]
 mod sessions;
 mod support;

@@ -6,6 +6,8 @@ mod common;
 mod listings;
 #[path = "limits/passive.rs"]
 mod passive;
+#[path = "limits/rates.rs"]
+mod rates;
 mod support;
 #[path = "limits/timeouts.rs"]
 mod timeouts;

@@ -86,6 +86,8 @@ const OPTIONS: &[&str] = &[
     "max-sessions-per-address",
     "connections-per-second",
     "commands-per-second",
+    "rate",
+    "min-rate",
     "ban-after",
     "ban-for",
     "idle-timeout",

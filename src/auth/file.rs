@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::hash::Hash;
 use super::{Check, Entry, is_anonymous};
-use crate::account::{Account, Rights};
+use crate::account::{Account, Rate, Rights};
 use crate::limits;
 
 /// What a file says.
@@ -28,7 +28,6 @@ pub(super) struct Parsed {
 /// One user and what his line asked for in vain.
 struct Line {
     entry: Entry,
-    rate: bool,
     pure_pw: bool,
 }
 
@@ -36,7 +35,7 @@ struct Line {
 pub(super) fn parse(octets: &[u8], root: &Path) -> Parsed {
     let mut parsed = Parsed::default();
     let mut names = BTreeMap::new();
-    let (mut rates, mut limits) = (Vec::new(), Vec::new());
+    let mut limits = Vec::new();
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
     for (at, line) in octets.split(|&octet| octet == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -45,20 +44,16 @@ pub(super) fn parse(octets: &[u8], root: &Path) -> Parsed {
         }
         match parse_line(line, root) {
             Err(problem) => parsed.problems.push((at + 1, problem)),
-            Ok(Line { entry, rate, pure_pw }) => {
+            Ok(Line { entry, pure_pw }) => {
                 let name = entry.account.name.clone();
                 if let Some(first) = names.insert(name.clone(), at + 1) {
                     parsed.problems.push((at + 1, format!("user {name:?} is already on line {first}")));
                     continue;
                 }
-                rates.extend(rate.then_some(at + 1));
                 limits.extend(pure_pw.then_some(at + 1));
                 parsed.entries.push((at + 1, entry));
             }
         }
-    }
-    if let Some(line) = rates.first() {
-        parsed.warnings.push(format!("rate= is read and not yet obeyed (line {line}; {} lines have it)", rates.len()));
     }
     if let Some(line) = limits.first() {
         let lines = limits.len();
@@ -88,8 +83,8 @@ fn parse_line(line: &[u8], root: &Path) -> Result<Line, String> {
     };
     let extra =
         parse_extra(shell, rest.get(5..).unwrap_or(&[])).map_err(|problem| format!("user {name:?}: {problem}"))?;
-    let account = Account { name, rights: extra.rights, root, anonymous: false };
-    Ok(Line { entry: Entry { account, check }, rate: extra.rate, pure_pw: extra.pure_pw })
+    let account = Account { name, rights: extra.rights, root, rate: extra.rate, anonymous: false };
+    Ok(Line { entry: Entry { account, check }, pure_pw: extra.pure_pw })
 }
 
 /// A colon too many or too few must not give a user more than was meant: he would get the served directory, or all
@@ -133,14 +128,14 @@ fn parse_hash(hash: &[u8]) -> Result<Check, String> {
 
 struct Extra {
     rights: Rights,
-    rate: bool,
+    rate: Option<Rate>,
     pure_pw: bool,
 }
 
 /// The eighth field on: `key=value` separated by spaces; or pure-pw's own, which begin with two bandwidths, the first
 /// of them where the shell would be.
 fn parse_extra(shell: &[u8], fields: &[&[u8]]) -> Result<Extra, String> {
-    let mut extra = Extra { rights: Rights::READ_WRITE, rate: false, pure_pw: false };
+    let mut extra = Extra { rights: Rights::READ_WRITE, rate: None, pure_pw: false };
     let Some((first, others)) = fields.split_first() else { return Ok(extra) };
     if first.iter().all(u8::is_ascii_digit) {
         let bandwidth = !shell.is_empty() && shell.iter().all(u8::is_ascii_digit);
@@ -154,8 +149,8 @@ fn parse_extra(shell: &[u8], fields: &[&[u8]]) -> Result<Extra, String> {
     for word in text.split_ascii_whitespace() {
         match word.split_once('=') {
             Some(("rights", rights)) => extra.rights = Rights::parse(rights)?,
-            Some(("rate", _)) => extra.rate = true,
-            _ => return Err(format!("{word:?} in the eighth field is not known: use rights=ro|rw|upload, rate=")),
+            Some(("rate", rate)) => extra.rate = Some(Rate::parse(rate).map_err(|error| format!("rate={error}"))?),
+            _ => return Err(format!("{word:?} in the eighth field is not known: use rights=ro|rw|upload, rate=10M")),
         }
     }
     Ok(extra)
@@ -220,6 +215,7 @@ mod tests {
             ("al:@::::::rights=every", "'every' is not a set of rights"),
             ("al:@::::::quota=1", "\"quota=1\""),
             ("al:@::::::ro", "\"ro\""),
+            ("al:@::::::rate=fast", "rate='fast' is not a number"),
             ("al:@::::::rights=ro:x", "more than eight"),
             ("al:@:::::rights=ro", "in field 7"),
             ("al:@:::::::rights=ro", "in field 9"),
@@ -227,7 +223,7 @@ mod tests {
             ("a\tl:@", "control characters"),
             ("Anonymous:@", "--anonymous"),
             ("good:@", ""),
-            ("good:@", "already on line 17"),
+            ("good:@", "already on line 18"),
         ];
         let text = bad.map(|(line, _)| line).join("\n").replace(": home", ":home");
         let parsed = read(&text);
@@ -245,9 +241,15 @@ mod tests {
 
     #[test]
     fn what_is_not_obeyed_is_told_once() {
-        let parsed = read("al:@::::::rate=1M\nbo:@::::::rate=2M\nci:@:1:1::/c/./:9:::::\n");
-        assert_eq!(parsed.warnings.len(), 2);
-        assert!(parsed.warnings[0].contains("rate= ") && parsed.warnings[0].contains("line 1; 2 lines"));
-        assert!(parsed.warnings[1].contains("pure-pw") && parsed.warnings[1].contains("line 3"));
+        let parsed = read("al:@\nbo:@:1:1::/b/./:9:::::\nci:@:1:1::/c/./:9:::::\n");
+        assert_eq!(parsed.warnings.len(), 1);
+        assert!(parsed.warnings[0].contains("pure-pw") && parsed.warnings[0].contains("line 2; 2 lines"));
+    }
+
+    #[test]
+    fn rates() {
+        assert_eq!(one("al:@").account.rate, None);
+        assert_eq!(one("al:@::::::rate=1M/64K").account.rate, Some(Rate::parse("1M/64K").unwrap()));
+        assert_eq!(one("al:@::::::rights=ro rate=0").account.rate, Some(Rate::default()));
     }
 }

@@ -99,6 +99,7 @@ impl Accounts {
             name: "anonymous".into(),
             rights,
             root: self.directory.clone(),
+            rate: None,
             anonymous: true,
         });
         let mut users = Users { named: BTreeMap::new(), anonymous, costliest: None };

@@ -15,6 +15,7 @@ fn accounts(anonymous: Option<Rights>, named: &[(&str, &str)]) -> Accounts {
             name: (*name).into(),
             rights: Rights::READ_WRITE,
             root: format!("/srv/{name}").into(),
+            rate: None,
             anonymous: false,
         },
         password: Secret::new(password.as_bytes().to_vec()),

@@ -84,7 +84,7 @@ pub(super) struct Arguments {
 
     /// A file of users, one a line: name:hash, or in passwd(5) layout
     /// name:hash:uid:gid:gecos:home:shell, and an eighth field of key=value
-    /// separated by spaces (rights=RIGHTS; rate= is read and not yet obeyed).
+    /// separated by spaces (rights=RIGHTS, and rate=RATE as in --rate user=).
     /// Files of htpasswd -B, ftpasswd and pure-pw read as they are;
     /// "ferryd hash-password" makes a hash. Without home: the served directory;
     /// without rights: rw [default: none]

@@ -20,7 +20,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 use log::LevelFilter;
 
-pub use self::abuse::{Abuse, Banning};
+pub use self::abuse::{Abuse, Banning, Rates};
 use self::arguments::{Arguments, Command};
 pub use self::tls::{ClientLogin, TlsOptions};
 use self::value::{Anonymous, User};
@@ -323,7 +323,7 @@ fn name(user: User, served: &Path) -> Result<Named, Error> {
             Error::System(format!("--user '{name}:...': {what}: {why}{hint}"))
         })?,
     };
-    Ok(Named { account: Account { name, rights, root, anonymous: false }, password })
+    Ok(Named { account: Account { name, rights, root, rate: None, anonymous: false }, password })
 }
 
 #[cfg(test)]

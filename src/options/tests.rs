@@ -30,6 +30,7 @@ fn defaults() {
     assert_eq!(options.passive_address, PassiveAddress::Local);
     assert_eq!((options.max_sessions, options.max_sessions_per_address), (None, None));
     assert_eq!((options.abuse.connections_per_second, options.abuse.banning), (None, None));
+    assert_eq!((options.abuse.rates, options.abuse.min_rate), (Rates::default(), None));
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
     assert_eq!(seconds(options.idle_timeout), Some(300));
     assert_eq!((seconds(options.login_timeout), seconds(options.data_timeout)), (Some(60), Some(300)));
@@ -57,6 +58,10 @@ fn all_that_can_be_said() {
         "--max-sessions-per-address=3",
         "--connections-per-second=20",
         "--ban-after=10",
+        "--rate=50M,user=5M/1M",
+        "--rate",
+        "session=1M",
+        "--min-rate=1K",
         "--ban-for=1h",
         "--idle-timeout=15m",
         "--login-timeout=0",
@@ -79,6 +84,10 @@ fn all_that_can_be_said() {
     assert_eq!(options.passive_address, PassiveAddress::Host("ftp.example.com".into()));
     assert_eq!((options.max_sessions, options.max_sessions_per_address), (Some(9), Some(3)));
     assert_eq!(options.abuse.connections_per_second.map(u32::from), Some(20));
+    let Rates { server, user, session } = options.abuse.rates;
+    let shown = [server, user, session].map(|rate| rate.to_string());
+    assert_eq!(shown, ["50M each way", "5M down, 1M up", "1M each way"]);
+    assert_eq!(options.abuse.min_rate.map(u64::from), Some(1_024));
     assert_eq!(options.abuse.banning, Some(Banning { failures: 10, time: Duration::from_secs(3_600) }));
     assert_eq!(options.idle_timeout, Some(Duration::from_secs(900)));
     assert_eq!((options.login_timeout, options.grace), (None, Duration::ZERO));
@@ -123,6 +132,8 @@ fn what_contradicts_itself() {
         (&["/", "hash-password"], "unexpected argument 'hash-password'"),
         (&["--anonymous", "every"], "or off"),
         (&["--log-level="], "--log-level"),
+        (&["--rate=fast"], "'fast' is not a number of octets"),
+        (&["--rate=1M", "--rate=2M"], "second rate of the server"),
         (&["--ban-after=3", "--ban-for=0"], "--ban-for '0': a ban of no time is none"),
     ] {
         let error = refused(args, 2);

@@ -230,6 +230,7 @@ pub(super) fn finish_reply(report: &Report) -> Reply {
         Err(Failure::Aborted) => Reply::new(426, "Transfer aborted; data connection closed."),
         Err(Failure::ConnectionLost) => Reply::new(426, "Data connection lost; transfer aborted."),
         Err(Failure::Stalled) => Reply::new(426, "Nothing moved for too long; transfer aborted."),
+        Err(Failure::TooSlow) => Reply::new(426, "Slower than this server allows; transfer aborted."),
         Err(Failure::Shrunk) => Reply::new(451, "The file became shorter during the transfer."),
         Err(Failure::Stopping) => Reply::new(426, "The server is stopping; transfer aborted."),
         Err(Failure::File(error)) => Refusal::from(*error).reply(),

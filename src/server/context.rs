@@ -1,6 +1,7 @@
 //! What all sessions share: the loop's own buffer, the passive ports, the helpers, the users, the limits.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,10 @@ use mio::Registry;
 use super::admission::Bans;
 use super::errand::Helpers;
 use super::meter::Meter;
+use super::rates::Rates;
 use crate::auth::Users;
 use crate::fs::Disks;
-use crate::limits::DATA_OPEN_TIMEOUT;
+use crate::limits::{DATA_OPEN_TIMEOUT, MIN_RATE_WINDOW};
 use crate::log::Log;
 use crate::net::tls::Authority;
 use crate::net::{PortPool, is_private};
@@ -25,6 +27,15 @@ pub enum Phase {
     Serving,
     /// SIGTERM came: transfers may go on until then.
     Stopping(Instant),
+}
+
+/// What a transfer has to move (`--min-rate`).
+#[derive(Clone, Copy, Debug)]
+pub struct Floor {
+    /// How long it is watched.
+    pub window: Duration,
+    /// Octets within that time.
+    pub octets: u64,
 }
 
 /// What the loop hands to each turn.
@@ -54,7 +65,18 @@ pub struct Context {
     pub commands: Option<Meter>,
     pub login_timeout: Option<Duration>,
     pub data_timeout: Option<Duration>,
+    pub floor: Option<Floor>,
+    /// How fast data may go.
+    pub rates: Rates,
     pub log: Log,
+}
+
+impl Floor {
+    /// `rate` octets a second, over `MIN_RATE_WINDOW` or `data_timeout`, whichever is shorter.
+    pub fn new(rate: NonZeroU64, data_timeout: Option<Duration>) -> Floor {
+        let window = data_timeout.map_or(MIN_RATE_WINDOW, |timeout| timeout.min(MIN_RATE_WINDOW));
+        Floor { window, octets: rate.get().saturating_mul(window.as_secs()) }
+    }
 }
 
 impl Context {

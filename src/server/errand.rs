@@ -18,10 +18,7 @@ use super::certificate;
 use crate::account::{Account, Credentials};
 use crate::auth::{self, Accounts, Users};
 use crate::fs::{self, Disks, Patience, Root, Unwanted};
-use crate::limits::{
-    ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, HELPER_STUCK_AFTER, HELPERS_STUCK_MAX,
-    TRANSFER_OCTETS_PER_ERRAND,
-};
+use crate::limits::{ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, HELPER_STUCK_AFTER, HELPERS_STUCK_MAX};
 use crate::net::Stream;
 use crate::net::tls::{Kernel, Stamp};
 use crate::options::TlsOptions;
@@ -38,8 +35,8 @@ pub enum Errand {
     Enter(Box<Account>, Arc<Disks>),
     /// A command that would have waited.
     Command(Box<Deferred>),
-    /// A step of a transfer that would have waited.
-    Step(Stream, Box<Transfer>),
+    /// A step of a transfer that would have waited, and how many octets it may move.
+    Step(Stream, Box<Transfer>, usize),
     /// The address of a host name.
     Resolve(String),
     /// The users, read again.
@@ -83,8 +80,8 @@ impl Errand {
                 deferred.run();
                 Return::Command(deferred)
             }
-            Errand::Step(mut stream, mut transfer) => {
-                let progress = step(&mut stream, &mut transfer, scratch);
+            Errand::Step(mut stream, mut transfer, budget) => {
+                let progress = step(&mut stream, &mut transfer, budget, scratch);
                 Return::Step(stream, transfer, progress)
             }
             Errand::Resolve(host) => Return::Resolved(resolve(&host)),
@@ -105,10 +102,10 @@ impl Errand {
 }
 
 /// Several steps at once, as long as the network takes part: bringing an errand back has its price.
-fn step(stream: &mut Stream, transfer: &mut Transfer, scratch: &mut Scratch) -> Progress {
+fn step(stream: &mut Stream, transfer: &mut Transfer, budget: usize, scratch: &mut Scratch) -> Progress {
     let begin = transfer.octets();
     loop {
-        let left = (begin + TRANSFER_OCTETS_PER_ERRAND as u64).saturating_sub(transfer.octets());
+        let left = (begin + budget as u64).saturating_sub(transfer.octets());
         match transfer.step(stream, left as usize, scratch, Patience::MayWait) {
             Progress::Again if left > 0 => {}
             progress => return progress,

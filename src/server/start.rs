@@ -12,10 +12,11 @@ use mio::net::TcpListener;
 
 use super::admission::{Admission, Bans};
 use super::certificate::Certificate;
-use super::context::{Context, Phase};
+use super::context::{Context, Floor, Phase};
 use super::errand::{Helpers, resolve};
 use super::meter::Meter;
 use super::passive::PassiveHost;
+use super::rates::Rates;
 use super::{Door, HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, Terminal, signals};
 use crate::fs::{Disks, Errno, Owners, Patience, ProcessIds, Root};
 use crate::limits::{DESCRIPTORS_OF_ITS_OWN, DESCRIPTORS_PER_SESSION, TRANSFER_OCTETS_PER_TURN};
@@ -155,6 +156,8 @@ fn build(
             commands: options.abuse.commands_per_second.map(|most| Meter::new(most.get(), Duration::from_secs(1))),
             login_timeout: options.login_timeout,
             data_timeout: options.data_timeout,
+            floor: options.abuse.min_rate.map(|rate| Floor::new(rate, options.data_timeout)),
+            rates: Rates::new(options.abuse.rates, Instant::now()),
             log,
         },
         reactor,

@@ -155,6 +155,13 @@ impl Transfer {
         }
     }
 
+    /// It is about to rest, though the network would take more.
+    pub fn pause(&mut self) {
+        if let Work::Send(send) = &mut self.work {
+            send.pause();
+        }
+    }
+
     /// What is to be told of the transfer if it ends now, so.
     pub fn report(&self, outcome: Result<(), Failure>) -> Report {
         Report { outcome, octets: self.octets }

@@ -57,12 +57,19 @@ impl Send {
             let sent = match self.way {
                 Way::Kernel { .. } => self.send(stream, left, scratch, patience)?,
                 Way::Copy => self.copy(stream, left, scratch.buffer(), patience)?,
-                Way::Ascii { .. } => self.send_ascii(stream, scratch.buffer(), patience)?,
+                Way::Ascii { .. } => self.send_ascii(stream, left, scratch.buffer(), patience)?,
             };
             *octets += sent as u64;
             left = left.saturating_sub(sent);
         }
         Ok(if self.is_done() { Step::End } else { Step::More })
+    }
+
+    /// What went without a pause so far, counts no longer: small pieces go best by `sendfile`.
+    pub(super) fn pause(&mut self) {
+        if let Way::Kernel { unpaused } = &mut self.way {
+            *unpaused = 0;
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -130,7 +137,13 @@ impl Send {
         Ok(sent)
     }
 
-    fn send_ascii(&mut self, stream: &mut Stream, buffer: &mut [u8], patience: Patience) -> Result<usize, Stop> {
+    fn send_ascii(
+        &mut self,
+        stream: &mut Stream,
+        budget: usize,
+        buffer: &mut [u8],
+        patience: Patience,
+    ) -> Result<usize, Stop> {
         let Way::Ascii { last, pending, sent } = &mut self.way else { return Ok(0) };
         if pending.is_empty() {
             let length = (self.end - self.offset).min(ASCII_OCTETS as u64);
@@ -142,7 +155,8 @@ impl Send {
             ascii::to_wire(last, &buffer[..count], pending);
             self.offset += count as u64;
         }
-        let count = stream.write(&pending[*sent..])?;
+        let end = pending.len().min(*sent + budget);
+        let count = stream.write(&pending[*sent..end])?;
         *sent += count;
         if *sent == pending.len() {
             pending.clear();

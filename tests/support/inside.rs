@@ -149,7 +149,7 @@ pub fn account(tree: &Path, credentials: &Credentials) -> Option<(Account, Root)
     if !matches!(&credentials.proof, Proof::Password(password) if password.expose() == b"secret") {
         return None;
     }
-    Some((Account { name, rights, root: tree.to_owned(), anonymous: false }, open_root(tree)))
+    Some((Account { name, rights, root: tree.to_owned(), rate: None, anonymous: false }, open_root(tree)))
 }
 
 fn open_root(tree: &Path) -> Root {

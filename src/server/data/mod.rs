@@ -3,6 +3,7 @@
 mod closing;
 mod ending;
 mod keeping;
+mod moving;
 mod running;
 
 use std::io;
@@ -12,18 +13,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::context::Context;
-use super::errand::Errand;
-use crate::fs::{self, Patience};
 use crate::job::{Failure, Job};
-use crate::limits::{LAST_TRY, READ_OCTETS_PER_TURN, REPLY_HELD, TLS_CLOSE_TIMEOUT};
+use crate::limits::REPLY_HELD;
 use crate::net::tls::{Connection, HandshakeError, Session as TlsSession};
 use crate::net::{self, DataListener, Stream, dial};
 use crate::reactor::{Key, Part, Readiness};
-use crate::transfer::{Progress, Transfer};
+use crate::server::rates::Allowance;
 use closing::Closing;
 pub use keeping::Keeping;
 pub use running::{Ended, Order, Running};
-use running::{LastTry, out_of_resources, readiness};
+use running::{out_of_resources, readiness};
 
 /// Where the data connection stands. Every state that can stall knows since when.
 #[derive(Debug, Default)]
@@ -69,6 +68,8 @@ pub struct Turn<'a> {
     pub ready: &'a mut Readiness,
     /// Where a listener may be left for the next data connection.
     pub keeping: &'a mut Keeping,
+    /// How fast the session may be, where there is a limit.
+    pub allowance: Option<&'a mut Allowance>,
 }
 
 impl Turn<'_> {
@@ -137,9 +138,12 @@ impl Data {
             Data::Accepting { order, .. } | Data::Dialing { order, .. } | Data::Securing { order, .. } => {
                 context.opens(order.since)
             }
-            Data::Running { running, .. } => match running.last_try {
-                LastTry::NotYet => context.stalls(running.moved),
-                LastTry::Made => context.stalls(running.moved).map(|deadline| deadline + LAST_TRY),
+            Data::Running { running, .. } => match running.held_until() {
+                Some(until) => Some(until),
+                None => [running.stalls(context), context.floor.map(|floor| running.watch.until(floor))]
+                    .into_iter()
+                    .flatten()
+                    .min(),
             },
             Data::Closing(closing) => Some(closing.until),
             Data::None | Data::Listening(_) | Data::Named(_) | Data::Lent { .. } => None,
@@ -152,15 +156,8 @@ impl Data {
         if self.deadline(context).is_none_or(|deadline| deadline > context.now) {
             return None;
         }
-        if let Data::Running { running, .. } = self
-            && running.last_try == LastTry::NotYet
-        {
-            running.last_try = LastTry::Made;
-            ready.add(Readiness::ALL);
-            return None;
-        }
         let failure = match self {
-            Data::Running { .. } => Failure::Stalled,
+            Data::Running { running, .. } => running.expire(ready, context)?,
             Data::Securing { .. } => Failure::Handshake,
             Data::Dialing { .. } => Failure::NoConnection("You did not accept the data connection in time."),
             _ => Failure::NoConnection("You did not open the data connection in time."),
@@ -180,7 +177,7 @@ impl Data {
             Data::Securing { stream, order } if turn.ready.has(Readiness::READ) && turn.ready.has(Readiness::WRITE) => {
                 self.secure(&mut turn, stream, order, context)
             }
-            Data::Running { stream, running } if running.can_step(*turn.ready) && *budget > 0 => {
+            Data::Running { stream, running } if running.can_step(*turn.ready, context.now) && *budget > 0 => {
                 self.run(&mut turn, stream, running, budget, context)
             }
             Data::Closing(closing) => self.close(&mut turn, closing, context),
@@ -291,127 +288,6 @@ impl Data {
                     HandshakeError::Failed(_) => Failure::Handshake,
                 }))
             }
-        }
-    }
-
-    fn run(
-        &mut self,
-        turn: &mut Turn<'_>,
-        mut stream: Stream,
-        mut running: Box<Running>,
-        budget: &mut usize,
-        context: &mut Context,
-    ) -> Stepped {
-        let Some(mut transfer) = running.transfer.take() else {
-            return Stepped::Ended(running.end_with(Failure::ConnectionLost));
-        };
-        let before = transfer.octets();
-        let progress = transfer.step(&mut stream, *budget, &mut context.scratch, Patience::CachedOnly);
-        *budget = budget.saturating_sub((transfer.octets() - before) as usize);
-        if let Progress::WouldWait = progress {
-            return self.lend(turn, stream, transfer, running, context);
-        }
-        running.note(&transfer, context.now);
-        running.transfer = Some(transfer);
-        self.go_on(turn, stream, running, progress, context)
-    }
-
-    /// Lends a step to a helper. Whatever the socket says while it is away is news.
-    fn lend(
-        &mut self,
-        turn: &mut Turn<'_>,
-        stream: Stream,
-        transfer: Box<Transfer>,
-        mut running: Box<Running>,
-        context: &mut Context,
-    ) -> Stepped {
-        *turn.ready = Readiness::NONE;
-        match context.helpers.lend(turn.key, Errand::Step(stream, transfer)) {
-            Ok(()) => {
-                *self = Data::Lent { running, ending: None };
-                Stepped::Nothing
-            }
-            Err(_) => Stepped::Ended(running.end_with(Failure::File(fs::Error::WouldWait))),
-        }
-    }
-
-    /// What a helper brings back.
-    pub fn returned(
-        &mut self,
-        mut turn: Turn<'_>,
-        mut stream: Stream,
-        transfer: Box<Transfer>,
-        progress: Progress,
-        context: &Context,
-    ) -> Stepped {
-        let Data::Lent { mut running, ending } = mem::take(self) else { return Stepped::Nothing };
-        running.note(&transfer, context.now);
-        running.transfer = Some(transfer);
-        match (ending, progress) {
-            (Some(_), Progress::Done(report)) => Stepped::Ended(running.end(report)),
-            (Some(failure), _) => Stepped::Ended(running.end_with(failure)),
-            (None, Progress::Blocked(_)) => {
-                // Readiness was cleared when it was lent: what it says now has come since.
-                if stream.register(&context.registry, turn.key.token(Part::Second)).is_err() {
-                    return Stepped::Ended(running.end_with(Failure::ConnectionLost));
-                }
-                *self = Data::Running { stream, running };
-                Stepped::Nothing
-            }
-            (None, progress) => {
-                turn.ready.add(Readiness::ALL);
-                self.go_on(&mut turn, stream, running, progress, context)
-            }
-        }
-    }
-
-    fn go_on(
-        &mut self,
-        turn: &mut Turn<'_>,
-        mut stream: Stream,
-        mut running: Box<Running>,
-        progress: Progress,
-        context: &Context,
-    ) -> Stepped {
-        match progress {
-            Progress::Blocked(direction) => {
-                if turn.wait(&mut stream, direction, context).is_err() {
-                    return Stepped::Ended(running.end_with(Failure::ConnectionLost));
-                }
-                *self = Data::Running { stream, running };
-                Stepped::Nothing
-            }
-            Progress::Again | Progress::WouldWait => {
-                *self = Data::Running { stream, running };
-                Stepped::Moved
-            }
-            Progress::Whole => {
-                turn.ready.add(Readiness::ALL);
-                *self = Data::Running { stream, running };
-                Stepped::Whole
-            }
-            Progress::Done(report) if stream.is_plain() || report.outcome.is_err() => {
-                // The stream is closed before the reply says that all is done.
-                drop(stream);
-                Stepped::Ended(running.end(report))
-            }
-            Progress::Done(report) => {
-                *turn.ready = Readiness::ALL;
-                let until = context.now + TLS_CLOSE_TIMEOUT;
-                *self = Data::Closing(Box::new(Closing::new(stream, running.end(report), until)));
-                Stepped::Moved
-            }
-        }
-    }
-
-    fn close(&mut self, turn: &mut Turn<'_>, mut closing: Box<Closing>, context: &mut Context) -> Stepped {
-        let buffer = &mut context.scratch.buffer()[..READ_OCTETS_PER_TURN];
-        match closing.step(buffer) {
-            Some(direction) if turn.wait(&mut closing.stream, direction, context).is_ok() => {
-                *self = Data::Closing(closing);
-                Stepped::Nothing
-            }
-            _ => Stepped::Ended(closing.ended),
         }
     }
 

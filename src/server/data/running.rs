@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::fs::VirtualPath;
 use crate::job::{Failure, Job, Report, Representation};
-use crate::limits::{KERNEL_TLS_OCTETS_MAX, KERNEL_TLS_OCTETS_MIN, SEGMENT_OCTETS};
+use crate::limits::{KERNEL_TLS_OCTETS_MAX, KERNEL_TLS_OCTETS_MIN, LAST_TRY, SEGMENT_OCTETS};
 use crate::log::Direction;
 use crate::net::tls::{Flow, Session as TlsSession};
 use crate::net::{self};
 use crate::reactor::Readiness;
+use crate::server::context::{Context, Floor};
 use crate::transfer::Transfer;
 
 /// A job whose data connection is not up yet.
@@ -62,6 +63,19 @@ pub struct Running {
     pub(super) moved: Instant,
     pub(super) last_try: LastTry,
     pub(super) octets: u64,
+    /// Since when it waits for its rate, and until when.
+    held: Option<(Instant, Instant)>,
+    /// Of the last errand.
+    pub(super) lent: Lent,
+    pub(super) watch: Watch,
+}
+
+/// A step that a helper makes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lent {
+    pub(super) since: Instant,
+    /// What the loop had moved of it before.
+    pub(super) moved: usize,
 }
 
 /// Whether a transfer that seems to have stalled was tried once more.
@@ -69,6 +83,55 @@ pub struct Running {
 pub(super) enum LastTry {
     NotYet,
     Made,
+}
+
+/// Whether a transfer is fast enough (`--min-rate`): what it has moved since then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    since: Instant,
+    octets: u64,
+    last_try: LastTry,
+}
+
+impl Watch {
+    fn new(now: Instant) -> Watch {
+        Watch { since: now, octets: 0, last_try: LastTry::NotYet }
+    }
+
+    /// When it is to be judged.
+    pub(super) fn until(&self, floor: Floor) -> Instant {
+        match self.last_try {
+            LastTry::NotYet => self.since + floor.window,
+            LastTry::Made => self.since + floor.window + LAST_TRY,
+        }
+    }
+
+    /// Judges a transfer that has moved `octets` so far.
+    pub(super) fn judge(&mut self, octets: u64, floor: Floor, now: Instant) -> Pace {
+        if self.until(floor) > now {
+            return Pace::Enough;
+        }
+        if octets - self.octets >= floor.octets {
+            *self = Watch { since: now, octets, last_try: LastTry::NotYet };
+            return Pace::Enough;
+        }
+        match self.last_try {
+            LastTry::NotYet => {
+                self.last_try = LastTry::Made;
+                Pace::TryOnce
+            }
+            LastTry::Made => Pace::TooSlow,
+        }
+    }
+}
+
+/// What a [`Watch`] has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    Enough,
+    /// Too little, as it seems: it is tried once more.
+    TryOnce,
+    TooSlow,
 }
 
 /// What the transfer log says of a transfer; a listing is not in it.
@@ -110,16 +173,81 @@ impl Running {
             moved: now,
             last_try: LastTry::NotYet,
             octets: 0,
+            held: None,
+            lent: Lent { since: now, moved: 0 },
+            watch: Watch::new(now),
         })
     }
 
-    /// Whether its socket may do what it waits for.
-    pub(super) fn can_step(&self, ready: Readiness) -> bool {
-        let direction = match &self.subject {
+    /// Which way its octets go.
+    pub(super) fn direction(&self) -> net::Direction {
+        match &self.subject {
             Some(Subject { direction: Direction::In, .. }) => net::Direction::In,
             _ => net::Direction::Out,
-        };
-        ready.has(readiness(direction))
+        }
+    }
+
+    /// Whether its socket may do what it waits for, and its rate allows it.
+    pub(super) fn can_step(&self, ready: Readiness, now: Instant) -> bool {
+        ready.has(readiness(self.direction())) && self.held_until().is_none_or(|until| until <= now)
+    }
+
+    /// Until when it waits for its rate.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.held.map(|(_, until)| until)
+    }
+
+    /// It has to wait for its rate.
+    pub(super) fn hold(&mut self, now: Instant, until: Instant) {
+        self.held = Some((now, until));
+        if let Some(transfer) = &mut self.transfer {
+            transfer.pause();
+        }
+    }
+
+    /// It has to wait for its rate no longer.
+    pub(super) fn release(&mut self, now: Instant) {
+        if let Some((since, _)) = self.held.take() {
+            self.excuse(since, now);
+        }
+    }
+
+    /// When it has stalled, or was last tried for nothing.
+    pub(super) fn stalls(&self, context: &Context) -> Option<Instant> {
+        let deadline = context.stalls(self.moved);
+        match self.last_try {
+            LastTry::NotYet => deadline,
+            LastTry::Made => deadline.map(|deadline| deadline + LAST_TRY),
+        }
+    }
+
+    /// What ends it because of the time, if anything does. It is tried once more before.
+    pub(super) fn expire(&mut self, ready: &mut Readiness, context: &Context) -> Option<Failure> {
+        if self.held.is_some() {
+            return None;
+        }
+        if self.stalls(context).is_some_and(|deadline| deadline <= context.now) {
+            match self.last_try {
+                LastTry::Made => return Some(Failure::Stalled),
+                LastTry::NotYet => self.last_try = LastTry::Made,
+            }
+            ready.add(Readiness::ALL);
+        }
+        match self.watch.judge(self.octets, context.floor?, context.now) {
+            Pace::Enough => None,
+            Pace::TryOnce => {
+                ready.add(Readiness::ALL);
+                None
+            }
+            Pace::TooSlow => Some(Failure::TooSlow),
+        }
+    }
+
+    /// What it did not move since then was not for the client to move: it waited for its rate, or for a disk.
+    pub(super) fn excuse(&mut self, since: Instant, now: Instant) {
+        let time = now.saturating_duration_since(since);
+        self.moved += time;
+        self.watch.since += time;
     }
 
     pub(super) fn note(&mut self, transfer: &Transfer, now: Instant) {

@@ -13,8 +13,14 @@ impl Session {
     pub(super) fn expire(&mut self, ready: &mut Readiness, context: &mut Context) {
         let securing = matches!(self.data, Data::Securing { .. });
         if let Some(ended) = self.data.expire(ready, context) {
-            if securing {
-                log::warn!("{}: the TLS handshake on the data connection took too long", self.peer().ip());
+            let why = match ended.report.outcome {
+                _ if securing => Some("the TLS handshake on the data connection took too long"),
+                Err(Failure::TooSlow) => Some("a transfer was ended: slower than --min-rate"),
+                Err(Failure::Stalled) => Some("a transfer was ended: nothing moved for --data-timeout"),
+                _ => None,
+            };
+            if let Some(why) = why {
+                log::warn!("{}: {why}", self.peer().ip());
             }
             self.finish(ended, context);
         }

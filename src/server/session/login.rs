@@ -42,6 +42,7 @@ impl Session {
         match account {
             Some((account, root)) => {
                 log::info!("{}: logged in as {}", self.peer().ip(), Shown(account.name.as_bytes()));
+                self.allowance = context.rates.allow(&account, context.now);
                 self.interpreter.verdict(Some((account, root)));
                 // Who has just logged in has just been heard of, however long the hash took.
                 self.active = Instant::now();

@@ -16,6 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::context::{Context, Phase};
 use super::data::{Data, Ended, Keeping, Stepped, Turn};
 use super::errand::{Errand, Return};
+use super::rates::Allowance;
 use crate::job::{Failure, Representation};
 use crate::limits::{CLOSE_TIMEOUT, COMMANDS_PER_TURN, OUTPUT_OCTETS_MAX};
 use crate::log::{Direction, Shown, Transfer};
@@ -83,6 +84,8 @@ pub struct Session {
     data: Data,
     /// The listener of the last data connection, for one that follows at once.
     keeping: Keeping,
+    /// How fast it may be, where there is a limit; from login on.
+    allowance: Option<Box<Allowance>>,
     away: Away,
     input: Input,
     stage: Stage,
@@ -116,6 +119,7 @@ impl Session {
             interpreter,
             data: Data::None,
             keeping: Keeping::new(now),
+            allowance: None,
             away: Away::Nothing,
             input: Input::Open,
             stage: Stage::Open,
@@ -191,7 +195,13 @@ impl Session {
                 self.interpreter.returned(*deferred);
             }
             Return::Step(stream, transfer, progress) => {
-                let turn = Turn { key, peer: self.peer(), ready, keeping: &mut self.keeping };
+                let turn = Turn {
+                    key,
+                    peer: self.peer(),
+                    ready,
+                    keeping: &mut self.keeping,
+                    allowance: self.allowance.as_deref_mut(),
+                };
                 let stepped = self.data.returned(turn, stream, transfer, progress, context);
                 self.stepped(stepped, context);
             }
@@ -232,7 +242,13 @@ impl Session {
                 self.spend_commands(carried_out, context);
             }
             commands = commands.saturating_sub(carried_out);
-            let turn = Turn { key, peer: self.peer(), ready, keeping: &mut self.keeping };
+            let turn = Turn {
+                key,
+                peer: self.peer(),
+                ready,
+                keeping: &mut self.keeping,
+                allowance: self.allowance.as_deref_mut(),
+            };
             let stepped = self.data.step(turn, &mut octets, context);
             let stepped = self.stepped(stepped, context);
             if !acted && carried_out == 0 && !stepped {
@@ -289,6 +305,7 @@ impl Session {
             Action::CloseData => self.data = Data::None,
             Action::LogOut => {
                 self.data = Data::None;
+                self.allowance = None;
                 self.began = context.now;
             }
             Action::Secure => {
