@@ -11,6 +11,8 @@ mod atomic_names;
 #[path = "transfer/common.rs"]
 #[allow(dead_code)]
 mod common;
+#[path = "faults/killed.rs"]
+mod killed;
 #[path = "faults/left_over.rs"]
 mod left_over;
 mod support;

@@ -113,17 +113,13 @@ impl Target {
         self.unfinished.is_some()
     }
 
-    /// Whether all that it needs before it may be seen can be done now.
-    pub fn check_sync(&self, patience: Patience) -> Result<(), Error> {
+    /// Whether it can be closed now: what was hidden has to be on the disk before, and that is waited for.
+    pub fn check_close(&self, patience: Patience) -> Result<(), Error> {
         match (&self.unfinished, patience) {
             (Some(unfinished), Patience::CachedOnly) if unfinished.wants_sync() => Err(Error::WouldWait),
-            _ => Ok(()),
+            (Some(_), _) => self.check(patience),
+            (None, _) => Ok(()),
         }
-    }
-
-    /// Does it: its content goes to the disk.
-    pub fn sync(&self) -> Result<(), Error> {
-        self.unfinished.as_ref().map_or(Ok(()), |unfinished| unfinished.sync(&self.file))
     }
 
     /// Whether it can be written now.
@@ -181,9 +177,10 @@ impl Target {
     /// Closes it; what was hidden can be seen then. A file system that keeps errors until then is asked for them first.
     pub fn close(mut self) -> Result<(), Error> {
         let disks = self.disks.clone();
-        let remote = self.unfinished.is_none() && disks.waits(self.device) == Some(Waits::Always);
+        let remote = disks.waits(self.device) == Some(Waits::Always);
+        let must_sync = remote || self.unfinished.as_ref().is_some_and(Unfinished::wants_sync);
         disks.timed(self.device, move || {
-            if remote
+            if must_sync
                 && let Err(errno) = fsync(&self.file)
                 && errno != Errno::INVAL
             {

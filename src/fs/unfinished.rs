@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
-    AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid, fchown, flock, fsync, linkat, openat, renameat_with,
+    AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid, fchown, flock, linkat, openat, renameat_with,
     unlinkat,
 };
 
@@ -94,14 +94,6 @@ impl Unfinished {
     /// empty file in place of the old one. What lives in memory has no such trouble.
     pub(super) fn wants_sync(&self) -> bool {
         self.disks.waits(self.device) != Some(Waits::Never)
-    }
-
-    /// Puts the content on the disk.
-    pub(super) fn sync(&self, file: &OwnedFd) -> Result<(), Error> {
-        match self.wants_sync().then(|| fsync(file)) {
-            None | Some(Ok(()) | Err(Errno::INVAL)) => Ok(()),
-            Some(Err(errno)) => Err(Error::Os(errno)),
-        }
     }
 
     /// Makes it visible under its name.

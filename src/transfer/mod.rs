@@ -148,7 +148,7 @@ impl Transfer {
         }
     }
 
-    /// A client that is still there has closed the data connection: what came is all, and the next step shows it.
+    /// A client that is still there has closed the data connection: what came is all, and further steps show it.
     pub fn confirm(&mut self) {
         if let Work::Receive(receive) = &mut self.work {
             receive.confirm();

@@ -21,7 +21,7 @@ pub(super) struct Receive {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     NotYet,
-    /// All is there, and on the disk.
+    /// Nothing more comes.
     Reached,
     /// It may be seen.
     Confirmed,
@@ -109,20 +109,16 @@ impl Receive {
 
     /// Closes the file. One that is hidden stops short of it, until somebody has confirmed that this is its end.
     fn close(&mut self, patience: Patience) -> Result<Step, Stop> {
-        if let (Some(target), End::NotYet) = (&mut self.target, self.end) {
-            target.check_sync(patience)?;
+        if let Some(target) = &mut self.target {
+            if target.is_hidden() && self.end != End::Confirmed {
+                self.end = End::Reached;
+                return Ok(Step::Whole);
+            }
+            target.check_close(patience)?;
             if let Way::Ascii(last @ Last::Cr) = &mut self.way {
                 target.write(b"\r")?;
                 *last = Last::default();
             }
-            target.sync()?;
-            self.end = if target.is_hidden() { End::Reached } else { End::Confirmed };
-        }
-        if self.end == End::Reached {
-            return Ok(Step::Whole);
-        }
-        if let Some(target) = &self.target {
-            target.check(patience)?;
         }
         self.target.take().map_or(Ok(()), Target::close)?;
         Ok(Step::End)

@@ -12,7 +12,7 @@ impl Data {
         match mem::take(self) {
             Data::None | Data::Listening(_) | Data::Named(_) => None,
             Data::Accepting { .. } | Data::Dialing { .. } | Data::Securing { .. } => Some(Ended::before(failure)),
-            Data::Running { mut running, .. } => Some(running.end_with(failure)),
+            Data::Running { mut running, .. } | Data::Whole { mut running, .. } => Some(running.end_with(failure)),
             // All was moved already.
             Data::Closing(closing) => Some(closing.give_up()),
             Data::Lent { running, .. } => {
@@ -24,10 +24,14 @@ impl Data {
 
     /// What was uploaded is whole, and the next step shows it.
     pub fn confirm(&mut self) {
-        if let Data::Running { running, .. } = self
-            && let Some(transfer) = &mut running.transfer
-        {
-            transfer.confirm();
+        match mem::take(self) {
+            Data::Whole { stream, mut running, .. } => {
+                if let Some(transfer) = &mut running.transfer {
+                    transfer.confirm();
+                }
+                *self = Data::Running { stream, running };
+            }
+            other => *self = other,
         }
     }
 

@@ -42,6 +42,9 @@ pub enum Data {
     Securing { stream: Stream, order: Box<Order> },
     /// Moving octets.
     Running { stream: Stream, running: Box<Running> },
+    /// All seems to have come, and nobody sees it yet: a client that dies closes the control connection as well, and
+    /// that is waited for a moment.
+    Whole { stream: Stream, running: Box<Running>, until: Instant },
     /// Stream and transfer are with a helper.
     Lent { running: Box<Running>, ending: Option<Failure> },
     /// All was moved; the two ends of TLS say so to each other.
@@ -145,6 +148,7 @@ impl Data {
                     .flatten()
                     .min(),
             },
+            Data::Whole { until, .. } => Some(*until),
             Data::Closing(closing) => Some(closing.until),
             Data::None | Data::Listening(_) | Data::Named(_) | Data::Lent { .. } => None,
         }
@@ -153,7 +157,7 @@ impl Data {
     /// Ends what has stalled. A transfer is tried once more before: the kernel tells of room in its buffer only when a
     /// third of it is free, which takes a slow client longer than the timeout.
     pub fn expire(&mut self, ready: &mut Readiness, context: &Context) -> Option<Ended> {
-        if self.deadline(context).is_none_or(|deadline| deadline > context.now) {
+        if matches!(self, Data::Whole { .. }) || self.deadline(context).is_none_or(|deadline| deadline > context.now) {
             return None;
         }
         let failure = match self {
@@ -179,6 +183,10 @@ impl Data {
             }
             Data::Running { stream, running } if running.can_step(*turn.ready, context.now) && *budget > 0 => {
                 self.run(&mut turn, stream, running, budget, context)
+            }
+            Data::Whole { stream, running, until } if until <= context.now => {
+                *self = Data::Whole { stream, running, until };
+                Stepped::Whole
             }
             Data::Closing(closing) => self.close(&mut turn, closing, context),
             other => {
@@ -299,7 +307,9 @@ impl Data {
             Data::Named(address) => format!("The next transfer connects to {address}"),
             Data::Accepting { .. } | Data::Dialing { .. } => "Waiting for the data connection".to_owned(),
             Data::Securing { .. } => "TLS handshake on the data connection".to_owned(),
-            Data::Running { running, .. } | Data::Lent { running, .. } => running.describe(),
+            Data::Running { running, .. } | Data::Whole { running, .. } | Data::Lent { running, .. } => {
+                running.describe()
+            }
             Data::Closing(_) => "Closing the data connection".to_owned(),
         }
     }

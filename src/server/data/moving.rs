@@ -8,7 +8,7 @@ use super::running::{Lent, Running};
 use super::{Data, Stepped, Turn};
 use crate::fs::{self, Patience};
 use crate::job::Failure;
-use crate::limits::{READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT, TRANSFER_OCTETS_PER_ERRAND};
+use crate::limits::{FAREWELL, READ_OCTETS_PER_TURN, TLS_CLOSE_TIMEOUT, TRANSFER_OCTETS_PER_ERRAND};
 use crate::net::Stream;
 use crate::reactor::{Part, Readiness};
 use crate::server::context::Context;
@@ -137,9 +137,15 @@ impl Data {
                 Stepped::Moved
             }
             Progress::Whole => {
-                turn.ready.add(Readiness::ALL);
-                *self = Data::Running { stream, running };
-                Stepped::Whole
+                let signed = !stream.is_plain();
+                *self = Data::Whole { stream, running, until: context.now + FAREWELL };
+                if signed {
+                    // Nobody who dies says close_notify.
+                    self.confirm();
+                    turn.ready.add(Readiness::ALL);
+                    return Stepped::Moved;
+                }
+                Stepped::Nothing
             }
             Progress::Done(report) if stream.is_plain() || report.outcome.is_err() => {
                 // The stream is closed before the reply says that all is done.

@@ -155,6 +155,12 @@ impl Ended {
     pub fn before(failure: Failure) -> Ended {
         Ended { report: Report { outcome: Err(failure), octets: 0 }, subject: None, duration: Duration::ZERO }
     }
+
+    /// Whether it was an upload, and seems to have come to its end.
+    pub fn is_whole_upload(&self) -> bool {
+        let is_upload = matches!(self.subject, Some(Subject { direction: Direction::In, .. }));
+        is_upload && self.report.outcome.is_ok()
+    }
 }
 
 impl Running {

@@ -94,6 +94,7 @@ impl Session {
             refusal,
             stopping,
             handshake,
+            self.unlogged.as_ref().map(|last| last.until),
             self.data.deadline(context),
             self.idle_deadline(context),
         ];

@@ -3,6 +3,7 @@
 //! Nothing else writes to a control connection, and what is written is the interpreter's to say.
 
 mod clock;
+mod finish;
 mod input;
 mod listening;
 mod login;
@@ -11,20 +12,20 @@ mod secure;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use super::context::{Context, Phase};
-use super::data::{Data, Ended, Keeping, Stepped, Turn};
+use super::data::{Data, Keeping, Stepped, Turn};
 use super::errand::{Errand, Return};
 use super::rates::Allowance;
-use crate::job::{Failure, Representation};
+use crate::job::Failure;
 use crate::limits::{CLOSE_TIMEOUT, COMMANDS_PER_TURN, OUTPUT_OCTETS_MAX};
-use crate::log::{Direction, Shown, Transfer};
 use crate::net::Stream;
 use crate::net::tls::{Connection, Session as TlsSession};
 use crate::protocol::state::Protection;
 use crate::protocol::{Action, Interpreter};
 use crate::reactor::{Key, Part, Readiness};
+use finish::Unlogged;
 use input::Pace;
 
 /// What the loop has to do with a session after its turn.
@@ -86,6 +87,8 @@ pub struct Session {
     keeping: Keeping,
     /// How fast it may be, where there is a limit; from login on.
     allowance: Option<Box<Allowance>>,
+    /// The last transfer, while the logs wait for it.
+    unlogged: Option<Box<Unlogged>>,
     away: Away,
     input: Input,
     stage: Stage,
@@ -120,6 +123,7 @@ impl Session {
             data: Data::None,
             keeping: Keeping::new(now),
             allowance: None,
+            unlogged: None,
             away: Away::Nothing,
             input: Input::Open,
             stage: Stage::Open,
@@ -154,6 +158,11 @@ impl Session {
             // The log tells of it, if nobody else does.
             self.finish(ended, context);
         }
+        if next == Next::Gone {
+            // Perhaps by a reset, which is an end too.
+            self.input = Input::Ended;
+            self.log_unlogged(context);
+        }
         next
     }
 
@@ -172,6 +181,7 @@ impl Session {
             return Next::Gone;
         }
         let spent = self.work(key, &mut ready[1], context);
+        self.log_when_known(context);
         self.stop(context);
         if self.flush(&mut ready[0], context).is_err() {
             return Next::Gone;
@@ -203,7 +213,7 @@ impl Session {
                     allowance: self.allowance.as_deref_mut(),
                 };
                 let stepped = self.data.returned(turn, stream, transfer, progress, context);
-                self.stepped(stepped, context);
+                self.stepped(stepped, ready, context);
             }
             Return::Lost => self.lost(context),
             Return::Resolved(_) | Return::Reloaded(_) | Return::Certificate(_) | Return::Discarded => {}
@@ -250,7 +260,7 @@ impl Session {
                 allowance: self.allowance.as_deref_mut(),
             };
             let stepped = self.data.step(turn, &mut octets, context);
-            let stepped = self.stepped(stepped, context);
+            let stepped = self.stepped(stepped, ready, context);
             if !acted && carried_out == 0 && !stepped {
                 let turn = octets == 0 || (commands == 0 && self.paced_until(context).is_none());
                 return if turn { Spent::Turn } else { Spent::Work };
@@ -263,7 +273,7 @@ impl Session {
     }
 
     /// Whether a step has moved anything.
-    fn stepped(&mut self, stepped: Stepped, context: &Context) -> bool {
+    fn stepped(&mut self, stepped: Stepped, ready: &mut Readiness, context: &Context) -> bool {
         match stepped {
             Stepped::Nothing => return false,
             Stepped::Moved => {}
@@ -273,7 +283,10 @@ impl Session {
                     self.finish(ended, context);
                 }
             }
-            Stepped::Whole => self.data.confirm(),
+            Stepped::Whole => {
+                ready.add(Readiness::ALL);
+                self.data.confirm();
+            }
         }
         true
     }
@@ -316,38 +329,6 @@ impl Session {
             Action::Status => self.interpreter.status(self.data.describe()),
             Action::Close => self.stage = Stage::Closing(context.now + CLOSE_TIMEOUT),
         }
-    }
-
-    fn finish(&mut self, ended: Ended, context: &Context) {
-        self.active = context.now;
-        if let (Some(subject), Some(logged_in)) = (&ended.subject, self.interpreter.logged_in()) {
-            let account = &logged_in.account;
-            let complete = ended.report.outcome.is_ok();
-            let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-            context.log.transfer(&Transfer {
-                time: i64::try_from(time).unwrap_or(i64::MAX),
-                duration: ended.duration,
-                peer: self.peer().ip(),
-                octets: ended.report.octets,
-                path: subject.path.normalized().as_bytes(),
-                ascii: subject.representation == Representation::Ascii,
-                direction: subject.direction,
-                anonymous: account.anonymous,
-                user: account.name.as_bytes(),
-                complete,
-            });
-            log::info!(
-                "{}: {} {} {}, {} octets in {:.3} s{}",
-                self.peer().ip(),
-                Shown(account.name.as_bytes()),
-                if subject.direction == Direction::In { "stored" } else { "retrieved" },
-                Shown(subject.path.normalized().as_bytes()),
-                ended.report.octets,
-                ended.duration.as_secs_f64(),
-                if complete { "" } else { ", incomplete" },
-            );
-        }
-        self.interpreter.finished(&ended.report);
     }
 
     /// Sends what there is to say.
