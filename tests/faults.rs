@@ -11,6 +11,13 @@ mod atomic_names;
 #[path = "transfer/common.rs"]
 #[allow(dead_code)]
 mod common;
+#[path = "slow_disk/disk.rs"]
+#[allow(dead_code)]
+mod disk;
+#[path = "faults/disks.rs"]
+mod disks;
+#[path = "faults/files.rs"]
+mod files;
 #[path = "faults/killed.rs"]
 mod killed;
 #[path = "faults/left_over.rs"]

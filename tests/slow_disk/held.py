@@ -126,6 +126,12 @@ class Held(Operations):
             if old in tree:
                 tree[new] = tree.pop(old)
 
+    def link(self, new, old):
+        pass_gate("link", old)
+        if new in files or new in directories:
+            raise FuseOSError(errno.EEXIST)
+        files[new] = files[old]
+
     def chmod(self, path, mode):
         pass_gate("chmod", path)
         return 0
