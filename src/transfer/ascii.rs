@@ -2,14 +2,14 @@
 
 /// The last octet of the piece before, where it matters to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Last {
+pub enum Last {
     #[default]
     Other,
     Cr,
 }
 
 /// Disk → wire: a CR before each LF that has none. Adds to `output`.
-pub(super) fn to_wire(last: &mut Last, octets: &[u8], output: &mut Vec<u8>) {
+pub fn to_wire(last: &mut Last, octets: &[u8], output: &mut Vec<u8>) {
     for &octet in octets {
         if octet == b'\n' && *last != Last::Cr {
             output.push(b'\r');
@@ -20,7 +20,7 @@ pub(super) fn to_wire(last: &mut Last, octets: &[u8], output: &mut Vec<u8>) {
 }
 
 /// Wire → disk: no CR before an LF; other CRs stay. A CR at the end is held back, in `last`. Adds to `output`.
-pub(super) fn to_disk(last: &mut Last, octets: &[u8], output: &mut Vec<u8>) {
+pub fn to_disk(last: &mut Last, octets: &[u8], output: &mut Vec<u8>) {
     for &octet in octets {
         if *last == Last::Cr && octet != b'\n' {
             output.push(b'\r');

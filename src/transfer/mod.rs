@@ -4,7 +4,7 @@
 //! caller's to say: on the loop it may not, and answers [`Progress::WouldWait`] with nothing lost; the same step is
 //! then made by a helper.
 
-mod ascii;
+pub mod ascii;
 mod list;
 mod receive;
 mod send;

@@ -1,23 +1,86 @@
-//! The interpreter alone, with a driver whose every answer is chosen at random: late, early, good, bad.
+//! The interpreter alone, with a driver whose every answer is chosen: late, early, good, bad. Beside it runs a model of
+//! the session's state, and an account of what is owed to whom. The choices are those of a seed, or of a fuzzer.
+
+// The simulation and the fuzzers each use another part of this.
+#![allow(dead_code)]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use ferryd::account::Credentials;
-use ferryd::fs::{Errno, Error};
+use ferryd::account::{Account, Credentials, Proof, RequireTls, Rights};
+use ferryd::fs::{Disks, Errno, Error, Owners, Patience, ProcessIds, Root, Symlinks};
 use ferryd::job::{Failure, Job, Report};
-use ferryd::limits::{OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN, STAT_OCTETS_MAX, WAITING_OCTETS_MAX};
-use ferryd::protocol::state::Protection;
+use ferryd::limits::{LINE_OCTETS_MAX, OUTPUT_OCTETS_MAX, READ_OCTETS_PER_TURN, STAT_OCTETS_MAX, WAITING_OCTETS_MAX};
+use ferryd::listing::Format;
+use ferryd::protocol::state::{Protection, Settings};
 use ferryd::protocol::{Action, Deferred, Interpreter};
 
-use crate::inside;
-use crate::ledger::Ledger;
-use crate::lines;
+use crate::ledger::{Heard, Ledger};
+use crate::lines::{self, Line};
+use crate::model::Model;
 use crate::random::Random;
 use crate::support::{Reply, Tree};
 
-/// How many sessions are simulated.
-pub const SESSIONS: u64 = 600;
-const LINES_MAX: usize = 60;
+/// How many sessions are simulated, unless `FERRYD_SEEDS` says it.
+pub const SESSIONS: u64 = 2_000;
+/// Commands that change what is on the disk.
+const CHANGES: &[&str] = &["DELE", "RMD", "XRMD", "MKD", "XMKD", "RNTO", "MFMT", "MFF", "SITE"];
+const STEPS_MAX: usize = 300;
+const UNSENT_OCTETS_MAX: usize = 40_000;
+
+/// What sessions are played on: it serves one after the other, and is made anew where one has changed it.
+pub struct World {
+    tree: Tree,
+    disks: Arc<Disks>,
+    format: Arc<Format>,
+}
+
+impl World {
+    pub fn new() -> World {
+        let disks = Arc::new(Disks::probe(Symlinks::Inside).expect("the kernel has openat2"));
+        let format = Arc::new(Format { owners: Owners::load(), process: ProcessIds::current() });
+        let world = World { tree: Tree::new(), disks, format };
+        world.tree.file("canary", "alive").file("outside/canary", "alive");
+        world.grow();
+        world
+    }
+
+    fn grow(&self) {
+        let tree = &self.tree;
+        tree.file("root/a.txt", "hello").directory("root/d").file("root/d/x", "x").file("root/c\rd", "");
+        tree.link("root/out", "../outside").file(b"root/n\xffm", "").file("root/big", [b'b'; 100]);
+    }
+
+    fn renew(&self) {
+        std::fs::remove_dir_all(self.tree.at("root")).unwrap();
+        self.grow();
+        self.assert_untouched();
+    }
+
+    /// What no session may reach.
+    fn assert_untouched(&self) {
+        for canary in ["canary", "outside/canary"] {
+            assert_eq!(self.tree.read(canary).as_deref(), Some(&b"alive"[..]), "{canary}");
+        }
+        let count = |name: &str| std::fs::read_dir(self.tree.at(name)).unwrap().count();
+        assert_eq!((count(""), count("outside")), (3, 1), "something was made outside the root");
+    }
+
+    fn root(&self) -> Root {
+        let mut root = Root::open(&self.tree.at("root"), &self.disks, Patience::MayWait).expect("the root is there");
+        root.set_patience(Patience::CachedOnly);
+        root
+    }
+
+    fn account(&self, credentials: &Credentials) -> Option<(Account, Root)> {
+        let name = String::from_utf8(credentials.user.clone()).ok()?;
+        let right = matches!(&credentials.proof, Proof::Password(password) if password.expose() == b"secret");
+        let rights = Rights::parse(Some(name.as_str()).filter(|name| ["rw", "ro", "upload"].contains(name))?).ok()?;
+        let root = self.tree.at("root");
+        right.then(|| (Account { name, rights, root, anonymous: false }, self.root()))
+    }
+}
 
 /// What the driver owes to the interpreter.
 #[derive(Debug)]
@@ -26,161 +89,274 @@ enum Owed {
     Verdict(Credentials),
     Return(Box<Deferred>),
     Listening,
+    Handshake,
+}
+
+/// Whether the server has closed the control connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    Open,
+    Closed,
 }
 
 struct Driver<'a> {
     random: &'a mut Random,
-    tree: &'a Tree,
+    world: &'a World,
     interpreter: Interpreter,
     ledger: Ledger,
+    model: Model,
     owed: Owed,
     job: Option<Job>,
     /// ABOR was said to the transfer that runs.
     aborting: bool,
-    closed: bool,
+    connection: Connection,
+    /// What the client has said and the network not brought.
+    unsent: Vec<u8>,
+    /// How much of the output was read here; the client may have read less.
+    heard: usize,
     received: Vec<u8>,
+    /// Whether something may have changed on the disk.
+    touched: bool,
 }
 
-/// One session.
-pub fn session(random: &mut Random, round: u64) {
-    let tree = Tree::new();
-    tree.file("a.txt", "hello").directory("d").file("d/x", "x").file("c\rd", "").link("out", "../outside");
-    let local: SocketAddr = "127.0.0.1:21".parse().unwrap();
-    let interpreter =
-        Interpreter::new(inside::settings(), local, "127.0.0.1:50000".parse().unwrap(), Protection::Clear);
-    let mut driver = Driver {
-        random,
-        tree: &tree,
-        interpreter,
-        ledger: Ledger::default(),
-        owed: Owed::Nothing,
-        job: None,
-        aborting: false,
-        closed: false,
-        received: Vec::new(),
-    };
-    assert_eq!(driver.read_reply().map(|reply| reply.code), Some(220), "round {round}");
-    driver.run();
+/// One session, all of which is chosen.
+pub fn session(random: &mut Random, world: &World) {
+    let tls = *random.pick(&[None, Some(RequireTls::No), Some(RequireTls::Login), Some(RequireTls::All)]);
+    let ipv6 = random.once_in(4);
+    let control = if tls.is_some() && random.once_in(3) { Protection::Private } else { Protection::Clear };
+    Driver::begin(random, world, tls, control, ipv6).play(|driver| {
+        driver.choose_first();
+        for _ in 0..STEPS_MAX {
+            if driver.connection == Connection::Closed || driver.random.is_spent() {
+                break;
+            }
+            driver.step();
+            driver.check();
+        }
+    });
 }
 
-impl Driver<'_> {
-    fn run(&mut self) {
-        let count = self.random.below(LINES_MAX);
-        let mut octets = Vec::new();
-        let mut quits = false;
-        if self.random.below(5) > 0 {
-            self.add(lines::line("USER", b"rw"), &mut octets);
-            self.add(lines::line("PASS", b"secret"), &mut octets);
-        }
-        for _ in 0..count {
-            let line = match self.random.below(60) {
-                0 if !quits => {
-                    quits = true;
-                    lines::quit()
+/// One session of lines that somebody has written. Each is carried out before the next is sent; but a line that begins
+/// with a control character is none: its octets choose what happens next, while the line before is under way.
+pub fn script(octets: &[u8], world: &World) {
+    let mut random = Random::from_octets(b"");
+    Driver::begin(&mut random, world, Some(RequireTls::No), Protection::Clear, false).play(|driver| {
+        for text in octets.split(|octet| *octet == b'\n').take(STEPS_MAX) {
+            match text.first() {
+                _ if driver.connection == Connection::Closed => break,
+                Some(0..0x20) => {
+                    *driver.random = Random::from_octets(&text[1..]);
+                    driver.feed(usize::MAX);
+                    driver.step();
+                    *driver.random = Random::from_octets(b"");
                 }
-                1..=15 => {
-                    self.add(lines::line("EPSV", b""), &mut octets);
-                    lines::transfer(self.random)
+                _ => {
+                    driver.settle();
+                    driver.say(lines::written(text));
                 }
-                _ => lines::command(self.random),
-            };
-            self.add(line, &mut octets);
-        }
-        let leaves_at = if self.random.once_in(6) { self.random.below(octets.len().max(1)) } else { usize::MAX };
-        let mut fed = 0;
-        for piece in self.random.cut(&octets) {
-            fed += piece.len();
-            self.feed(&piece);
-            if self.closed {
-                return;
             }
-            if fed > leaves_at {
-                return self.leave();
-            }
+            driver.check();
         }
-        self.settle();
-        if self.closed {
-            return;
+    });
+}
+
+impl<'a> Driver<'a> {
+    fn begin(
+        random: &'a mut Random,
+        world: &'a World,
+        tls: Option<RequireTls>,
+        control: Protection,
+        ipv6: bool,
+    ) -> Driver<'a> {
+        let (local, peer) = if ipv6 { ("[::1]:21", "[::1]:50000") } else { ("127.0.0.1:21", "127.0.0.1:50000") };
+        let idle_timeout = Some(Duration::from_secs(300));
+        let settings = Settings { umask: 0o022, idle_timeout, format: world.format.clone(), tls };
+        Driver {
+            random,
+            world,
+            interpreter: Interpreter::new(Arc::new(settings), local.parse().unwrap(), peer.parse().unwrap(), control),
+            ledger: Ledger::default(),
+            model: Model::new(tls, control, ipv6),
+            owed: Owed::Nothing,
+            job: None,
+            aborting: false,
+            connection: Connection::Open,
+            unsent: Vec::new(),
+            heard: 0,
+            received: Vec::new(),
+            touched: false,
         }
-        assert!(self.ledger.is_settled(), "commands were not answered\n{}", self.ledger.conversation());
-        assert!(self.interpreter.is_idle(), "it waits for something\n{}", self.ledger.conversation());
     }
 
-    fn add(&mut self, line: lines::Line, octets: &mut Vec<u8>) {
-        octets.extend_from_slice(&line.octets);
+    /// Plays a session to its end.
+    fn play(mut self, steps: impl FnOnce(&mut Driver<'a>)) {
+        assert_eq!(self.next_reply().map(|reply| reply.code), Some(220));
+        steps(&mut self);
+        self.settle();
+        if self.connection == Connection::Open {
+            assert!(self.ledger.is_settled(), "commands were not answered\n{}", self.ledger.conversation());
+            assert!(self.interpreter.is_idle(), "it waits for something\n{}", self.ledger.conversation());
+            if self.random.once_in(2) {
+                self.leave();
+            }
+        }
+        if self.touched {
+            self.world.renew();
+        }
+    }
+
+    /// The first lines: mostly a login.
+    fn choose_first(&mut self) {
+        if self.random.below(8) == 7 {
+            let line = if self.random.once_in(4) { lines::http() } else { lines::command(self.random) };
+            return self.say(line);
+        }
+        let user = *self.random.pick(&["rw", "rw", "rw", "ro", "upload"]);
+        self.say(lines::line("USER", user.as_bytes()));
+        self.say(lines::line("PASS", b"secret"));
+    }
+
+    /// One of the things that can happen.
+    fn step(&mut self) {
+        match self.random.below(32) {
+            0..=4 => {
+                let line = lines::command(self.random);
+                self.say(line);
+            }
+            5..=8 => {
+                let line = lines::near(self.random);
+                self.say(line);
+            }
+            9..=11 => {
+                let verb = *self.random.pick(&["EPSV", "PASV"]);
+                self.say(lines::line(verb, b""));
+                let line = lines::transfer(self.random);
+                self.say(line);
+            }
+            12..=17 => {
+                let count = *self.random.pick(&[usize::MAX, 1, 5, 30, 300]);
+                self.feed(count);
+            }
+            18..=23 => drop(self.act()),
+            24..=26 => drop(self.pay()),
+            27..=28 => drop(self.end_transfer()),
+            29 => {
+                let count = 1 + self.random.below(200);
+                self.read(count);
+            }
+            30 => self.world.disks.forget(),
+            _ => match self.random.below(16) {
+                0 => self.say(lines::quit()),
+                1 => self.leave(),
+                2 => self.say(lines::http()),
+                _ => self.settle(),
+            },
+        }
+    }
+
+    fn say(&mut self, line: Line) {
+        if self.unsent.len() > UNSENT_OCTETS_MAX {
+            return;
+        }
+        self.unsent.extend_from_slice(&line.octets);
         if let Some(sent) = line.sent {
+            self.ledger.tell(format!("> {} {}", sent.verb, sent.argument.escape_ascii()));
             self.ledger.sent(sent);
         }
     }
 
     /// Gives octets to the interpreter as a server does: when it wants them, and a bounded number at once.
-    fn feed(&mut self, octets: &[u8]) {
-        for piece in octets.chunks(READ_OCTETS_PER_TURN) {
-            let mut patience = 10_000;
-            while !self.interpreter.wants_octets() && !self.closed {
-                self.turn();
-                patience -= 1;
-                assert!(patience > 0, "it never wants octets again\n{}", self.ledger.conversation());
-            }
-            self.interpreter.receive(piece);
-            if self.random.once_in(2) {
-                self.turn();
-            }
+    fn feed(&mut self, count: usize) -> bool {
+        let count = count.min(self.unsent.len()).min(READ_OCTETS_PER_TURN);
+        // While the handshake goes on, what comes is TLS's own.
+        if count == 0 || !self.interpreter.wants_octets() || matches!(self.owed, Owed::Handshake) {
+            return false;
         }
+        let piece: Vec<u8> = self.unsent.drain(..count).collect();
+        self.interpreter.receive(&piece);
+        self.hear();
+        true
     }
 
     /// Goes on until nothing happens any more.
     fn settle(&mut self) {
-        let mut quiet = 0;
-        while quiet < 250 && !self.closed {
-            quiet = if self.turn() { 0 } else { quiet + 1 };
+        let mut patience = 100_000;
+        while self.connection == Connection::Open {
+            self.read(usize::MAX);
+            let happened = self.act() || self.pay() || self.end_transfer() || self.feed(usize::MAX);
+            if !happened {
+                return;
+            }
+            patience -= 1;
+            assert!(patience > 0, "it never comes to rest\n{}", self.ledger.conversation());
         }
     }
 
-    /// One turn: an action, an event, a read, each or none of them; says whether anything happened.
-    fn turn(&mut self) -> bool {
-        let mut happened = false;
-        if self.random.below(3) > 0
-            && let Some(action) = self.interpreter.next_action()
-        {
-            self.perform(action);
-            happened = true;
-        }
-        if self.random.once_in(2) {
-            happened |= self.pay();
-        }
-        if self.random.once_in(2) {
-            happened |= self.end_transfer();
-        }
-        if self.random.below(3) > 0 {
-            happened |= self.read();
-        }
-        self.check_bounds();
-        happened
-    }
-
-    fn check_bounds(&self) {
+    /// What must hold after each step.
+    fn check(&mut self) {
         let output = self.interpreter.output().len();
         // One reply may be as long as a STAT's, and Telnet's refusals of one read come on top.
         let bound = OUTPUT_OCTETS_MAX + 2 * STAT_OCTETS_MAX + WAITING_OCTETS_MAX + READ_OCTETS_PER_TURN;
         assert!(output <= bound, "{output} octets of output wait");
+        if self.connection == Connection::Closed {
+            return;
+        }
+        if matches!(self.owed, Owed::Nothing) {
+            self.model.compare(&self.interpreter);
+        }
+    }
+
+    /// Lets the interpreter carry out a line, and does what it asks for; says whether anything happened.
+    fn act(&mut self) -> bool {
+        let (has_work, commands) = (self.interpreter.has_work(), self.interpreter.commands());
+        let heard = self.heard;
+        let action = self.interpreter.next_action();
+        self.hear();
+        let happened = action.is_some() || self.interpreter.commands() > commands || self.heard > heard;
+        assert!(happened || !has_work, "it has work and does not do it\n{}", self.ledger.conversation());
+        if let Some(action) = action {
+            self.perform(action);
+        }
+        happened
     }
 
     fn perform(&mut self, action: Action) {
+        assert!(matches!(self.owed, Owed::Nothing), "{action:?} while {:?} is owed", self.owed);
         match action {
             Action::Check(credentials) => self.owed = Owed::Verdict(credentials),
             Action::Defer(deferred) => self.owed = Owed::Return(deferred),
             Action::Listen(_) => self.owed = Owed::Listening,
             Action::Transfer(job) => {
                 assert!(self.job.is_none(), "two transfers at once\n{}", self.ledger.conversation());
+                self.model.check_job(&job);
                 (self.job, self.aborting) = (Some(job), false);
             }
-            Action::Abort => self.aborting = true,
-            Action::Status => self.interpreter.status("No data connection".to_owned()),
-            Action::Secure => self.interpreter.secured(None),
-            Action::Dial(_) | Action::CloseData | Action::LogOut => {}
+            Action::Abort => {
+                assert!(self.job.is_some() && !self.aborting, "what is aborted?\n{}", self.ledger.conversation());
+                self.aborting = true;
+            }
+            Action::Status => {
+                self.interpreter.status("No data connection".to_owned());
+                self.hear();
+            }
+            Action::Secure => self.begin_handshake(),
+            Action::Dial(address) => {
+                let (_, peer) = self.interpreter.ends();
+                assert!(address.ip() == peer.ip() && address.port() >= 1024, "a bounce to {address}");
+            }
+            Action::CloseData | Action::LogOut => {}
             Action::Close => self.close(),
         }
+    }
+
+    /// What was sent in the clear behind AUTH is not heard, however it was cut; nor what comes before the handshake.
+    fn begin_handshake(&mut self) {
+        self.owed = Owed::Handshake;
+        self.ledger.forget_pending();
+        let injected = std::mem::take(&mut self.unsent);
+        self.interpreter.receive(&injected[..injected.len().min(READ_OCTETS_PER_TURN)]);
+        self.interpreter.receive(b"NOOP\r\nUSER rw\r\nPASS secret\r\nQUIT\r\nhalf");
+        self.hear();
     }
 
     /// Pays what is owed to the interpreter.
@@ -188,8 +364,8 @@ impl Driver<'_> {
         match std::mem::replace(&mut self.owed, Owed::Nothing) {
             Owed::Nothing => return false,
             Owed::Verdict(credentials) => {
-                let account =
-                    if self.random.once_in(8) { None } else { inside::account(self.tree.path(), &credentials) };
+                let account = if self.random.once_in(8) { None } else { self.world.account(&credentials) };
+                self.model.verdict(account.is_some());
                 self.interpreter.verdict(account);
             }
             Owed::Return(mut deferred) => {
@@ -198,77 +374,110 @@ impl Driver<'_> {
             }
             Owed::Listening if self.random.once_in(6) => self.interpreter.listening(Err("No passive port is free.")),
             Owed::Listening => self.interpreter.listening(Ok(SocketAddr::from(([127, 0, 0, 1], 40_000)))),
+            Owed::Handshake => {
+                self.interpreter.secured(self.random.once_in(4).then(|| b"al".to_vec()));
+                self.model.secured();
+            }
         }
+        self.hear();
         true
     }
 
     fn end_transfer(&mut self) -> bool {
-        if self.job.is_none() || (!self.aborting && self.random.below(3) > 0) {
+        if self.job.is_none() {
             return false;
         }
         let outcome = match (self.aborting, self.random.below(12)) {
             // The last octet had gone when ABOR came; or a late error of the disk comes with the end.
-            (true, 0) => Ok(()),
-            (true, 1) => Err(Failure::File(Error::Os(Errno::NOSPC))),
+            (true, 1) => Ok(()),
+            (true, 2) => Err(Failure::File(Error::Os(Errno::NOSPC))),
             (true, _) => Err(Failure::Aborted),
-            (false, 0) => Err(Failure::NoConnection("Nobody connected.")),
-            (false, 1) => Err(Failure::ConnectionLost),
-            (false, 2) => Err(Failure::Stalled),
-            (false, 3) => Err(Failure::Shrunk),
-            (false, 4) => Err(Failure::File(Error::Os(Errno::NOSPC))),
+            (false, 1) => Err(Failure::NoConnection("Nobody connected.")),
+            (false, 2) => Err(Failure::ConnectionLost),
+            (false, 3) => Err(Failure::Stalled),
+            (false, 4) => Err(Failure::Shrunk),
+            (false, 5) => Err(Failure::File(Error::Os(Errno::NOSPC))),
+            (false, 6) => Err(Failure::Handshake),
+            (false, 7) => Err(Failure::NotReused),
+            (false, 8) => Err(Failure::Truncated),
             (false, _) => Ok(()),
         };
         (self.job, self.aborting) = (None, false);
         self.interpreter.finished(&Report { outcome, octets: 0 });
+        self.hear();
         true
     }
 
-    /// Reads some of the output, as a slow client does.
-    fn read(&mut self) -> bool {
-        let output = self.interpreter.output();
-        let count = (1 + self.random.below(200)).min(output.len());
-        self.received.extend_from_slice(&output[..count]);
+    /// Lets the client read some of the output.
+    fn read(&mut self, count: usize) {
+        let count = count.min(self.interpreter.output().len());
         self.interpreter.sent(count);
-        while let Some(reply) = self.take_reply() {
-            self.ledger.received(&reply);
-        }
-        count > 0
+        self.heard -= count;
     }
 
-    fn take_reply(&mut self) -> Option<Reply> {
+    /// Looks at what was written since the last look, and gives each reply to whom it is owed.
+    fn hear(&mut self) {
+        while let Some(reply) = self.next_reply() {
+            match self.ledger.received(&reply) {
+                Heard::Answer(sent) => {
+                    self.touched |= (200..300).contains(&reply.code) && CHANGES.contains(&sent.verb);
+                    self.model.answered(&sent, &reply);
+                }
+                Heard::Begins(sent) => self.model.began(&sent),
+                Heard::Ends => self.model.ended(),
+            }
+        }
+        let rest = self.received.escape_ascii().to_string();
+        assert!(self.received.is_empty(), "half a reply: {rest}\n{}", self.ledger.conversation());
+    }
+
+    fn next_reply(&mut self) -> Option<Reply> {
+        let output = self.interpreter.output();
+        self.received.extend_from_slice(&output[self.heard..]);
+        self.heard = output.len();
         while let [255, 252 | 254, _, ..] = self.received.as_slice() {
             self.received.drain(..3);
         }
-        Reply::take(&mut self.received)
+        let before = self.received.clone();
+        let reply = Reply::take(&mut self.received)?;
+        check_form(&before[..before.len() - self.received.len()], &reply);
+        Some(reply)
     }
 
-    fn read_reply(&mut self) -> Option<Reply> {
-        let output = self.interpreter.output().to_vec();
-        self.received.extend_from_slice(&output);
-        self.interpreter.sent(output.len());
-        self.take_reply()
-    }
-
-    /// Everything that was written before the end are whole replies that were owed.
+    /// The server closes: after QUIT, after the third wrong password, or because an HTTP client has called.
     fn close(&mut self) {
-        while let Some(reply) = self.read_reply() {
-            if reply.code != 421 {
-                self.ledger.received(&reply);
-            }
-        }
-        assert!(self.received.is_empty(), "half a reply at the end: {:?}", self.received.escape_ascii().to_string());
-        self.closed = true;
-        self.ledger.close();
+        let http = self.ledger.next().is_some_and(|sent| sent.verb == "HTTP") && self.interpreter.commands() == 1;
+        assert!(http || self.model.may_close(), "closed for no reason\n{}", self.ledger.conversation());
+        self.end();
     }
 
     /// The server says farewell at any moment; what was lent comes back later, and nothing more is said or done.
     fn leave(&mut self) {
+        if self.connection == Connection::Closed {
+            return;
+        }
         self.interpreter.farewell("Good night.");
+        let said = self.next_reply().map(|reply| reply.code);
+        assert_eq!(said, Some(421), "\n{}", self.ledger.conversation());
         let action = self.interpreter.next_action();
         assert!(matches!(action, Some(Action::Close)), "{action:?} after farewell\n{}", self.ledger.conversation());
-        self.close();
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.connection = Connection::Closed;
+        self.ledger.close();
         self.interpreter.receive(b"NOOP\r\n");
-        self.pay();
+        match std::mem::replace(&mut self.owed, Owed::Nothing) {
+            Owed::Nothing | Owed::Handshake => {}
+            Owed::Verdict(credentials) => self.interpreter.verdict(self.world.account(&credentials)),
+            Owed::Return(mut deferred) => {
+                deferred.run();
+                self.touched = true;
+                self.interpreter.returned(*deferred);
+            }
+            Owed::Listening => self.interpreter.listening(Ok(SocketAddr::from(([127, 0, 0, 1], 40_000)))),
+        }
         if self.job.take().is_some() {
             self.interpreter.finished(&Report { outcome: Err(Failure::Stopping), octets: 0 });
         }
@@ -278,7 +487,26 @@ impl Driver<'_> {
             "{action:?} after the end\n{}",
             self.ledger.conversation()
         );
-        let late = self.interpreter.output().escape_ascii().to_string();
+        let late = self.interpreter.output()[self.heard..].escape_ascii().to_string();
         assert!(late.is_empty(), "said after the end: {late}\n{}", self.ledger.conversation());
     }
+}
+
+/// RFC 959 section 4.2: how a reply looks on the wire. A 255 inside is Telnet's, and doubled (RFC 854).
+fn check_form(octets: &[u8], reply: &Reply) {
+    let shown = || octets.escape_ascii().to_string();
+    assert!(matches!(reply.code, 100..=599) && reply.code / 10 % 10 <= 5, "{}", shown());
+    assert!(octets.ends_with(b"\r\n") && !octets.contains(&0), "{}", shown());
+    let bare = |pair: &[u8]| (pair[0] == b'\r') != (pair[1] == b'\n');
+    assert!(!octets.windows(2).any(bare), "a CR or an LF alone: {}", shown());
+    let runs = octets.chunk_by(|one, other| (*one == 255) == (*other == 255));
+    assert!(runs.filter(|run| run[0] == 255).all(|run| run.len() % 2 == 0), "a 255 alone: {}", shown());
+    let first = reply.lines.first().expect("a reply has a line");
+    let many = first[3] == b'-';
+    assert_eq!(many, reply.lines.len() > 1, "{}", shown());
+    assert!(first.len() > 4, "a reply without text: {}", shown());
+    if let [_, between @ .., _] = reply.lines.as_slice() {
+        assert!(between.iter().all(|line| !line.first().is_some_and(u8::is_ascii_digit)), "{}", shown());
+    }
+    assert!(octets.len() <= STAT_OCTETS_MAX + 4 * LINE_OCTETS_MAX, "{} octets", octets.len());
 }

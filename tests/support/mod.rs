@@ -7,14 +7,16 @@
 
 mod client;
 mod data;
+mod reply;
 mod server;
 mod tls;
 mod tree;
 
 use std::time::Duration;
 
-pub use client::{Client, Reply, accept, read_all, reset};
+pub use client::{Client, accept, read_all, reset};
 pub use data::Data;
+pub use reply::Reply;
 pub use server::Server;
 pub use tls::{Memory, Tls, TlsStream, VERSIONS, Version};
 pub use tree::Tree;
