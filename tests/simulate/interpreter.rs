@@ -78,7 +78,7 @@ impl World {
         let right = matches!(&credentials.proof, Proof::Password(password) if password.expose() == b"secret");
         let rights = Rights::parse(Some(name.as_str()).filter(|name| ["rw", "ro", "upload"].contains(name))?).ok()?;
         let root = self.tree.at("root");
-        right.then(|| (Account { name, rights, root, anonymous: false }, self.root()))
+        right.then(|| (Account { name, rights, root, anonymous: false, rate: None }, self.root()))
     }
 }
 
