@@ -444,11 +444,9 @@ impl<'a> Driver<'a> {
         Some(reply)
     }
 
-    /// The server closes: after QUIT, after the third wrong password, or because an HTTP client has called, which a
-    /// first line that is too long may be.
+    /// The server closes: after QUIT, after the third wrong password, or because an HTTP client has called.
     fn close(&mut self) {
-        let foreign = |sent: &crate::ledger::Sent| matches!(sent.verb, "HTTP" | "OVERLONG");
-        let http = self.ledger.next().is_some_and(foreign) && self.interpreter.commands() == 1;
+        let http = self.ledger.next().is_some_and(|sent| sent.verb == "HTTP") && self.interpreter.commands() == 1;
         assert!(http || self.model.may_close(), "closed for no reason\n{}", self.ledger.conversation());
         self.end();
     }

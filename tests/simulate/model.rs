@@ -80,6 +80,8 @@ pub struct Model {
     verdict: Option<bool>,
     refusals: u32,
     said_quit: bool,
+    answers: u64,
+    only_line_was_too_long: bool,
     expected: Option<Expected>,
 }
 
@@ -98,6 +100,8 @@ impl Model {
             verdict: None,
             refusals: 0,
             said_quit: false,
+            answers: 0,
+            only_line_was_too_long: false,
             expected: None,
         }
     }
@@ -115,7 +119,7 @@ impl Model {
 
     /// Whether the control connection may be closed by the server now.
     pub fn may_close(&self) -> bool {
-        self.said_quit || self.refusals >= 3
+        self.said_quit || self.refusals >= 3 || self.only_line_was_too_long
     }
 
     fn user(&mut self) -> Option<&mut User> {
@@ -128,6 +132,9 @@ impl Model {
     /// A command was answered by `reply` alone.
     pub fn answered(&mut self, sent: &Sent, reply: &Reply) {
         assert!(!self.said_quit, "{} is answered behind QUIT", sent.verb);
+        // It may have been an HTTP request.
+        self.only_line_was_too_long = self.answers == 0 && sent.verb == "OVERLONG";
+        self.answers += 1;
         let (verb, argument, code) = (sent.verb, sent.argument.as_slice(), reply.code);
         let expected = self.codes(verb, argument);
         let fits = expected.iter().any(|range| range.contains(&code));
