@@ -106,10 +106,8 @@ pub const DIRECTORY_OCTETS: usize = 16 * 1024;
 pub const ASCII_OCTETS: usize = 32 * 1024;
 /// The pipe between a socket and a file; a larger one saves calls, and one serves all sessions.
 pub const PIPE_OCTETS: usize = 1024 * 1024;
-/// An upload is given room on the disk ahead of its octets from this size on: as much as has come, within these bounds.
-pub const ROOM_OCTETS_MIN: u64 = 1024 * 1024;
-/// The most room that is taken ahead; it is given back when the upload ends.
-pub const ROOM_OCTETS_MAX: u64 = 64 * 1024 * 1024;
+/// Octets that come at once for which room on the disk is made before they are written, where that costs less.
+pub const ROOM_OCTETS_MIN: usize = 256 * 1024;
 /// How far a file is taken for cold from where it was found so.
 pub const COLD_OCTETS: u64 = 64 * 1024 * 1024;
 /// Of a cold file the kernel is asked this often whether it is in the cache: half of what it reads ahead at once.

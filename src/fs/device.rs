@@ -27,11 +27,12 @@ pub enum Waits {
     Always,
 }
 
-/// Whether a file that grows should be given room ahead of its octets.
+/// Whether many octets at once are given room on the disk before they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// ext4: a third less work than reserving each page by itself (benches/README.md).
-    Ahead,
+    /// ext4: a third less work than reserving each page by itself. Room is made for what comes, and no
+    /// more: what is taken ahead would have to be given back, and others would miss it meanwhile.
+    First,
     /// The others do it themselves (XFS), have no use for it (tmpfs), or lose by it (compression on btrfs).
     AsItComes,
 }
@@ -190,7 +191,7 @@ fn waits_of(magic: u64) -> Waits {
 
 /// By statfs(2)'s type, which ext2, ext3 and ext4 share; the older two answer EOPNOTSUPP.
 fn room_of(magic: u64) -> Room {
-    if magic & 0xffff_ffff == 0xef53 { Room::Ahead } else { Room::AsItComes }
+    if magic & 0xffff_ffff == 0xef53 { Room::First } else { Room::AsItComes }
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{fsync, sendfile};
+use rustix::fs::{FallocateFlags, fallocate, fsync, sendfile};
 use rustix::io::{Errno, IoSliceMut, ReadWriteFlags, pread, preadv2, pwrite, write};
 use rustix::pipe::{SpliceFlags, splice};
 
-use super::ahead::Ahead;
+use super::device::Room;
 use super::unfinished::Unfinished;
 use super::{Disks, Error, Facts, Patience, Placement, Waits};
-use crate::limits::{COLD_OCTETS, COLD_PROBE_OCTETS};
+use crate::limits::{COLD_OCTETS, COLD_PROBE_OCTETS, ROOM_OCTETS_MIN};
 
 /// A file that is sent.
 #[derive(Debug)]
@@ -93,13 +93,12 @@ pub struct Target {
     position: u64,
     placement: Placement,
     disks: Arc<Disks>,
-    ahead: Ahead,
     unfinished: Option<Unfinished>,
 }
 
 impl Target {
     pub(super) fn new(file: OwnedFd, device: u64, position: u64, placement: Placement, disks: Arc<Disks>) -> Target {
-        Target { file, device, position, placement, disks, unfinished: None, ahead: Ahead::None }
+        Target { file, device, position, placement, disks, unfinished: None }
     }
 
     /// One that nobody sees before it is whole.
@@ -169,7 +168,10 @@ impl Target {
         let disks = self.disks.clone();
         let position = &mut self.position;
         disks.timed(self.device, || {
-            self.ahead.cover(&self.file, *position, count, || disks.room(self.device));
+            if count >= ROOM_OCTETS_MIN && disks.room(self.device) == Room::First {
+                // Where there is no room for all of them, splice says so.
+                let _ = fallocate(&self.file, FallocateFlags::KEEP_SIZE, *position, count as u64);
+            }
             splice(pipe, None, &self.file, Some(position), count, SpliceFlags::MOVE)
         })
     }
@@ -191,11 +193,5 @@ impl Target {
             drop(self);
             Ok(())
         })
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        self.ahead.give_back(&self.file, self.position);
     }
 }

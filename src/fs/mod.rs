@@ -4,7 +4,6 @@
 //! root. And the kernel says whether it would wait (`RESOLVE_CACHED`): with [`Patience::CachedOnly`] nothing here
 //! waits for a disk, a network or a daemon, but answers [`Error::WouldWait`] before anything has changed.
 
-mod ahead;
 mod change;
 mod device;
 mod directory;

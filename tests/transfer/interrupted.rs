@@ -37,7 +37,7 @@ fn a_reset_data_connection_is_426_and_the_session_goes_on() {
     }
 }
 
-/// A large upload is given room ahead of its octets, where the file system has it to give (ext4).
+/// Room is made for a large upload before it is written, where the file system has it to give (ext4).
 #[test]
 fn an_upload_keeps_no_more_of_the_disk_than_its_octets() {
     let tree = Tree::new();
