@@ -78,6 +78,22 @@ impl Rights {
         self.0 & (1 << right as u16) != 0
     }
 
+    /// What is in one of the two.
+    #[must_use]
+    pub fn union(self, other: Rights) -> Rights {
+        Rights(self.0 | other.0)
+    }
+
+    /// Whether anything can be changed with them: names, contents, modes or times.
+    pub fn change(self) -> bool {
+        self.0 & !Rights::READ_ONLY.0 != 0
+    }
+
+    /// Whether names can be made or removed with them.
+    pub fn change_names(self) -> bool {
+        [Right::StoreNew, Right::Delete, Right::Rename, Right::MakeDirectory].into_iter().any(|right| self.allow(right))
+    }
+
     /// Reads `ro`, `rw`, `upload` or letters of `elradfmwMT`.
     ///
     /// # Errors

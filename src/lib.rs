@@ -8,6 +8,7 @@
 //!  4        protocol    the protocol interpreter, sans-IO     transfer   the data transfer process
 //!  3        options     command line and environment          job        what the two above share
 //!  2        auth        credentials → account, or nobody      listing    LIST, NLST, MLSD, MLST: lines
+//!           confine     least privilege: user, files, calls
 //!  1        account     users and rights                      fs         the sandbox
 //!           net         streams, TLS, listeners, ports        reactor    readiness, turns, time
 //!           log         the log and the transfer log
@@ -50,6 +51,7 @@
 
 pub mod account;
 pub mod auth;
+pub mod confine;
 pub mod fs;
 pub mod job;
 pub mod limits;

@@ -82,6 +82,7 @@ const OPTIONS: &[&str] = &[
     "tls-reuse",
     "tls-client-ca",
     "tls-client-login",
+    "run-as",
     "max-sessions",
     "max-sessions-per-address",
     "connections-per-second",
@@ -116,7 +117,7 @@ fn the_help_has_every_option_and_its_variable() {
         assert!(ended.stdout.contains(&format!("--{option}")), "{option}");
         assert!(unwrapped.contains(&format!("[env: FERRYD_{variable}]")), "{option}");
     }
-    for heading in ["Serving:", "Users:", "Data connections:", "TLS:", "Limits:", "Log:"] {
+    for heading in ["Serving:", "Users:", "Data connections:", "TLS:", "Privileges:", "Limits:", "Log:"] {
         assert!(ended.stdout.contains(&format!("\n{heading}\n")), "{heading}");
     }
     assert!(!ended.stdout.contains("sesame"));

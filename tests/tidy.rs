@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u32, &[&str])] = &[
     (0, &["limits", "time", "sys"]),
     (1, &["account", "fs", "net", "reactor", "log"]),
-    (2, &["listing", "auth"]),
+    (2, &["listing", "auth", "confine"]),
     (3, &["job", "options"]),
     (4, &["protocol", "transfer"]),
     (5, &["server"]),
@@ -20,7 +20,7 @@ const FLOORS: &[(u32, &[&str])] = &[
 /// Crates, and the only modules that name them.
 #[rustfmt::skip]
 const CRATES: &[(&str, &[&str])] = &[
-    ("rustix",          &["sys", "fs", "net", "auth", "log"]),
+    ("rustix",          &["sys", "fs", "net", "auth", "log", "confine"]),
     ("slab",            &["reactor"]),
     ("mio",             &["reactor", "net", "server"]),
     ("socket2",         &["net", "server"]),
@@ -37,7 +37,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rcgen",           &["net"]),
     ("rustls",          &["net"]),
     ("ring",            &["net"]),
-    ("nix",             &["net"]),
+    ("nix",             &["net", "confine"]),
+    ("landlock",        &["confine"]),
+    ("seccompiler",     &["confine"]),
 ];
 
 /// What a module must not name, beside what the floors and crates say.

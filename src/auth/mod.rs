@@ -280,6 +280,11 @@ impl Users {
         open.map(|entry| &entry.account)
     }
 
+    /// All accounts that somebody can log in to, the anonymous one first.
+    pub fn all(&self) -> impl Iterator<Item = &Account> {
+        self.anonymous.iter().chain(self.named())
+    }
+
     /// All in a few words: `anonymous, read-only`, `2 users`, `anonymous, read-only, and 1 user`.
     pub fn summary(&self) -> String {
         let users = match self.named().count() {

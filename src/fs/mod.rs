@@ -21,7 +21,7 @@ pub use directory::Directory;
 pub use file::{Source, Target};
 pub use owners::{Owner, Owners};
 pub use path::{PathError, VirtualPath};
-pub use root::Root;
+pub use root::{Need, Root};
 pub use rustix::io::Errno;
 pub use unfinished::Unwanted;
 

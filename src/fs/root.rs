@@ -23,6 +23,15 @@ pub struct Root {
     pub(super) patience: Patience,
 }
 
+/// What a user's rights need of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Enter,
+    List,
+    /// Names made and removed.
+    Write,
+}
+
 /// What `O_PATH` gives: a place in the tree, and nothing that could be read or written.
 pub(super) struct Place {
     pub(super) at: OwnedFd,
@@ -49,6 +58,16 @@ impl Root {
         let facts = facts_of(&directory, disks, patience)?.0;
         let directory = disks.share_root(directory, facts.device, facts.inode);
         Ok(Root { directory, disks: disks.clone(), patience })
+    }
+
+    /// Checks whether this process may do so in the root itself, by its modes and by how it is mounted.
+    pub fn may(&self, need: Need) -> Result<(), Error> {
+        let access = match need {
+            Need::Enter => Access::EXEC_OK,
+            Need::List => Access::EXEC_OK | Access::READ_OK,
+            Need::Write => Access::EXEC_OK | Access::WRITE_OK,
+        };
+        Ok(accessat(&self.directory, ".", access, AtFlags::EACCESS)?)
     }
 
     /// The same root, for the loop or for a helper.

@@ -46,8 +46,6 @@ pub struct Settings<'a> {
     pub file: Option<&'a Path>,
     /// Where to log transfers; nothing: nowhere.
     pub transfers: Option<&'a Path>,
-    /// Whether a thread may write; otherwise whoever logs also writes, and waits.
-    pub threaded: bool,
     /// Only see whether the files could be written.
     pub check: bool,
 }
@@ -61,9 +59,10 @@ pub struct Log {
 
 /// Opens the logs and makes the `log` macros write to them; once in a process. With [`Settings::check`] the files
 /// are only looked at, because one that root creates now could not be written by the server's own user later.
+/// Whoever logs also writes, and waits, until [`Log::start_thread`].
 ///
 /// # Errors
-/// A file cannot be opened, or the thread that writes cannot be started.
+/// A file cannot be opened.
 pub fn start(settings: &Settings<'_>) -> Result<Log, Error> {
     let (mut messages, mut transfers) = (settings.file, settings.transfers);
     if settings.check {
@@ -78,8 +77,7 @@ pub fn start(settings: &Settings<'_>) -> Result<Log, Error> {
         messages: open("--log-file", messages)?,
         transfers: transfers.map(|path| open("--transfer-log", Some(path))).transpose()?,
     };
-    let queue = Queue::start(outputs, settings.threaded)
-        .map_err(|source| Error { what: "cannot start the thread that writes the log".into(), source })?;
+    let queue = Queue::new(outputs);
     let logger = Logger::new(settings.level, Arc::clone(&queue));
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         log::set_max_level(settings.level);
@@ -113,6 +111,20 @@ impl Log {
         if self.transfers {
             self.queue.push_transfer(&transfer.line());
         }
+    }
+
+    /// Gives files that were made just now to another user, as whom they will be opened again (SIGHUP). Files that were
+    /// there before belong to whom they belong.
+    pub fn hand_over(&self, uid: u32) {
+        self.queue.hand_over(uid).iter().for_each(|text| log::warn!("{text}"));
+    }
+
+    /// Lets a thread of its own write from here on.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_thread(&self) -> io::Result<()> {
+        self.queue.start_thread()
     }
 
     /// Opens the files again (SIGHUP): what was logged before goes to the old ones. A file that cannot be opened is
@@ -193,7 +205,7 @@ mod tests {
     fn messages_are_one_line_each_and_without_noise() {
         let path = std::env::temp_dir().join(format!("ferryd-log-{}", std::process::id()));
         let outputs = Outputs { messages: Output::open(Some(&path)).unwrap(), transfers: None };
-        let logger = Logger::new(LevelFilter::Info, Queue::start(outputs, false).unwrap());
+        let logger = Logger::new(LevelFilter::Info, Queue::new(outputs));
         for (level, text) in [
             (log::Level::Info, "alice logged in"),
             (log::Level::Debug, "too fine"),

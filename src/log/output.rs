@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,11 +10,19 @@ use super::queue::Batch;
 use super::text::Message;
 use crate::time::CivilTime;
 
+/// Whether a file was there before it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Made,
+    Found,
+}
+
 /// One open log.
 #[derive(Debug)]
 pub(super) struct Output {
     /// Nothing: standard error, which is neither opened nor opened again.
     file: Option<(PathBuf, File)>,
+    origin: Origin,
     /// The last write ended within a line: the next one ends that line first.
     torn: bool,
     /// Lines lost since writing began to fail; nothing where the last write went well.
@@ -27,17 +35,27 @@ impl Output {
     /// # Errors
     /// As open(2).
     pub(super) fn open(path: Option<&Path>) -> io::Result<Output> {
-        let file = match path {
-            Some(path) => Some((path.to_owned(), append_to(path)?)),
-            None => None,
+        let (file, origin) = match path {
+            Some(path) => {
+                let (file, origin) = append_to(path)?;
+                (Some((path.to_owned(), file)), origin)
+            }
+            None => (None, Origin::Found),
         };
-        Ok(Output { file, torn: false, lost: None })
+        Ok(Output { file, origin, torn: false, lost: None })
+    }
+
+    /// Gives the file to `uid` if it was made just now; says what hindered it.
+    fn hand_over(&self, uid: u32) -> Option<String> {
+        let (Some((path, file)), Origin::Made) = (&self.file, self.origin) else { return None };
+        let given = fchown(file, Some(uid), None);
+        given.err().map(|error| format!("{} cannot be given to uid {uid}: {error}", path.display()))
     }
 
     /// Opens the file anew, because the old one was renamed away. Where that fails the old one stays in use.
     fn reopen(&mut self) -> Result<(), String> {
         let Some((path, file)) = &mut self.file else { return Ok(()) };
-        *file = append_to(path).map_err(|error| format!("cannot open {} again: {error}", path.display()))?;
+        *file = append_to(path).map_err(|error| format!("cannot open {} again: {error}", path.display()))?.0;
         self.torn = false;
         Ok(())
     }
@@ -95,8 +113,17 @@ impl Output {
 }
 
 /// A log may name users and files: others do not read it. `O_APPEND`, so that it survives a rotation that truncates.
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+fn append_to(path: &Path) -> io::Result<(File, Origin)> {
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o640);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => Ok((file, Origin::Made)),
+        // Also a link that leads nowhere yet.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Ok((options.create(true).open(path)?, Origin::Found))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Both logs.
@@ -109,6 +136,12 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
+    /// Gives files that were made just now to `uid`; says what hindered it.
+    pub(super) fn hand_over(&self, uid: u32) -> Vec<String> {
+        let outputs = [Some(&self.messages), self.transfers.as_ref()];
+        outputs.into_iter().flatten().filter_map(|output| output.hand_over(uid)).collect()
+    }
+
     /// Writes what waited, then opens the files again where that was asked. What fails is told in the other log:
     /// for the transfer log that is the messages, for these standard error.
     pub(super) fn carry_out(&mut self, mut batch: Batch) {
@@ -202,7 +235,7 @@ mod tests {
         let mut output = Output::open(Some(Path::new("/dev/full"))).unwrap();
         assert!(output.write(b"one\n").unwrap_err().starts_with("cannot write /dev/full: "));
         assert_eq!(output.write(b"two\nthree\n"), Ok(()));
-        output.file = Some(("/dev/null".into(), append_to(Path::new("/dev/null")).unwrap()));
+        output.file = Some(("/dev/null".into(), append_to(Path::new("/dev/null")).unwrap().0));
         assert_eq!(output.write(b"four\n"), Err("/dev/null can be written again; 3 lines were lost".into()));
         assert_eq!(output.write(b"five\n"), Ok(()));
     }

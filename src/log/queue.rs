@@ -1,8 +1,8 @@
 //! Log lines on their way to the disk: pushing never waits for it.
 //!
 //! A bounded buffer for each log, and one thread that empties both. Waking it costs as much as a small file does, so it
-//! rests after each batch, and what comes meanwhile is one batch more. Without helpers (`--helpers 0`) there is no
-//! thread, and whoever pushes also writes.
+//! rests after each batch, and what comes meanwhile is one batch more. Until it is started there is no thread, and
+//! whoever pushes also writes.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -108,20 +108,27 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// A queue with its thread; or without, and then pushing writes.
+    /// A queue without a thread: pushing writes.
+    pub(super) fn new(outputs: Outputs) -> Arc<Queue> {
+        let queue = Queue::default();
+        queue.lock().in_place = Some(outputs);
+        Arc::new(queue)
+    }
+
+    /// Starts the thread, if there is none yet.
     ///
     /// # Errors
-    /// The thread cannot be started.
-    pub(super) fn start(outputs: Outputs, threaded: bool) -> io::Result<Arc<Queue>> {
-        let queue = Arc::new(Queue::default());
-        if threaded {
-            let shared = Arc::clone(&queue);
-            let builder = thread::Builder::new().name("ferryd-log".into()).stack_size(limits::HELPER_STACK_OCTETS);
-            builder.spawn(move || shared.drain(outputs))?;
-        } else {
-            queue.lock().in_place = Some(outputs);
-        }
-        Ok(queue)
+    /// It cannot be started, and nothing is written any more.
+    pub(super) fn start_thread(self: &Arc<Queue>) -> io::Result<()> {
+        let Some(outputs) = self.lock().in_place.take() else { return Ok(()) };
+        let shared = Arc::clone(self);
+        let builder = thread::Builder::new().name("ferryd-log".into()).stack_size(limits::HELPER_STACK_OCTETS);
+        builder.spawn(move || shared.drain(outputs)).map(drop)
+    }
+
+    /// Gives files that were made just now to `uid`, while there is no thread; says what hindered it.
+    pub(super) fn hand_over(&self, uid: u32) -> Vec<String> {
+        self.lock().in_place.as_ref().map_or(Vec::new(), |outputs| outputs.hand_over(uid))
     }
 
     /// Queues a line of the log; it ends with a line end.
@@ -225,7 +232,10 @@ mod tests {
         for threaded in [true, false] {
             let path = std::env::temp_dir().join(format!("ferryd-queue-{}-{threaded}", std::process::id()));
             let outputs = Outputs { messages: Output::open(Some(&path)).unwrap(), transfers: None };
-            let queue = Queue::start(outputs, threaded).unwrap();
+            let queue = Queue::new(outputs);
+            if threaded {
+                queue.start_thread().unwrap();
+            }
             (0..1_000).for_each(|number| queue.push_message(format!("line {number}\n").as_bytes()));
             queue.reopen();
             assert!(queue.flush(Duration::from_secs(60)));

@@ -8,5 +8,5 @@ pub mod tls;
 
 pub use address::{Network, canonical, is_private};
 pub use listen::{DataListener, control_listener};
-pub use ports::PortPool;
+pub use ports::{PortPool, unprivileged_port_start};
 pub use stream::{Direction, Pipe, Stream, dial};

@@ -64,6 +64,12 @@ impl Drop for Lease {
     }
 }
 
+/// The first port that needs no privilege.
+pub fn unprivileged_port_start() -> u16 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    text.trim().parse().unwrap_or(1_024)
+}
+
 /// The range from which the kernel gives ports.
 fn ephemeral() -> RangeInclusive<u16> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();

@@ -14,6 +14,7 @@ use super::PassiveAddress;
 use super::abuse::AbuseArguments;
 use super::tls::TlsArguments;
 use super::value::{self, Anonymous};
+use crate::confine::Wanted;
 use crate::fs::Symlinks;
 
 const AFTER_HELP: &str = "\
@@ -124,6 +125,14 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     pub(super) tls: TlsArguments,
+
+    /// The user to become once the ports and logs are open, where root starts
+    /// ferryd; names or numbers. root: stay root
+    /// [default: nobody where root starts ferryd, else whoever starts it]
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "USER[:GROUP]", env = "FERRYD_RUN_AS", value_parser = Wanted::parse)]
+    #[arg(help_heading = "Privileges")]
+    pub(super) run_as: Option<Wanted>,
 
     /// Sessions at once; 0: as many as descriptors allow
     #[arg(long, value_name = "N", env = "FERRYD_MAX_SESSIONS", default_value = "0", value_parser = value::count)]

@@ -26,8 +26,10 @@ pub use self::tls::{ClientLogin, TlsOptions};
 use self::value::{Anonymous, User};
 use crate::account::{Account, Rights};
 use crate::auth::{Accounts, Named, Users};
+use crate::confine::RunAs;
 use crate::fs::{Symlinks, Uploads};
 use crate::log::{Settings, Shown};
+use crate::sys::ProcessIds;
 
 /// Where the server listens if nobody says: the first of these that it may.
 pub const DEFAULT_PORTS: [u16; 2] = [21, 2121];
@@ -52,6 +54,8 @@ pub struct Options {
     pub passive_address: PassiveAddress,
     /// TLS; nothing: there is none.
     pub tls: Option<TlsOptions>,
+    /// As whom to serve.
+    pub run_as: RunAs,
     /// Sessions at once; nothing: as many as descriptors allow.
     pub max_sessions: Option<usize>,
     /// Sessions at once from one address; nothing: no limit.
@@ -91,7 +95,6 @@ impl Options {
             level: self.log_level,
             file: self.log_file.as_deref(),
             transfers: self.transfer_log.as_deref(),
-            threaded: self.helpers > 0,
             check: self.check,
         }
     }
@@ -210,6 +213,8 @@ fn explain(error: clap::Error) -> String {
 
 fn assemble(arguments: Arguments) -> Result<Options, Error> {
     check_ports(&arguments.listen, arguments.passive_ports.as_ref())?;
+    let run_as = RunAs::decide(arguments.run_as.as_ref(), &ProcessIds::current())
+        .map_err(|error| Error::System(error.to_string()))?;
     let directory = existing(&arguments.directory).map_err(|why| {
         Error::System(format!("cannot serve {}: {why}", Shown(arguments.directory.as_os_str().as_bytes())))
     })?;
@@ -225,6 +230,8 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
     let abuse = abuse::assemble(&arguments.abuse)?;
     let tls = tls::assemble(arguments.tls, &arguments.listen, arguments.passive_ports.as_ref(), arguments.check)?;
     warnings.extend(tls.as_ref().and_then(TlsOptions::warning));
+    let root = "ferryd keeps root's rights for as long as it runs: whoever finds a hole in it has the machine";
+    warnings.extend((run_as == RunAs::Root).then(|| format!("--run-as root: {root}")));
     let unless_zero = |time: Duration| Some(time).filter(|time| !time.is_zero());
     Ok(Options {
         directory,
@@ -235,6 +242,7 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
         passive_ports: arguments.passive_ports,
         passive_address: arguments.passive_address.unwrap_or(PassiveAddress::Local),
         tls,
+        run_as,
         max_sessions: Some(arguments.max_sessions).filter(|&count| count > 0),
         max_sessions_per_address: Some(arguments.max_sessions_per_address).filter(|&count| count > 0),
         abuse,

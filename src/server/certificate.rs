@@ -7,7 +7,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::errand::Errand;
 use crate::limits::{CERTIFICATE_LOOK_EVERY, EXPIRY_TOLD_EVERY};
 use crate::net::tls::{
-    Authority, CertificateError, Identity, Kernel, Stamp, Validity, client_verifier, validity_warning,
+    Authority, CertificateError, CertificateSource, Identity, Kernel, Stamp, Validity, client_verifier,
+    validity_warning,
 };
 use crate::options::TlsOptions;
 
@@ -34,24 +35,18 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// The certificate that was loaded at the start, with what it is used for.
-    ///
-    /// # Errors
-    /// The file of `--tls-client-ca` cannot be used.
-    pub fn new(options: &TlsOptions, now: Instant) -> Result<(Certificate, Authority), CertificateError> {
+    /// The certificate that was loaded at the start. Call it as the user who will read the files again.
+    pub fn new(options: &TlsOptions, kernel: Arc<Kernel>, now: Instant) -> Certificate {
         let seen = stamp(options);
-        let kernel = Arc::new(Kernel::probe());
         match kernel.is_empty() {
             true => log::info!("this kernel has no TLS: downloads are encrypted by ferryd itself"),
             false => log::info!("downloads under TLS are encrypted by the kernel"),
         }
-        let authority = authority(options, &options.identity, &kernel)?;
         let validity = options.identity.validity;
-        let mut certificate =
-            Certificate { options: options.clone(), kernel, seen, validity, next: Some(now), told: now };
+        let mut certificate = Certificate { options: options.clone(), kernel, seen, validity, next: None, told: now };
         certificate.tell(now);
         certificate.next = Some(now + CERTIFICATE_LOOK_EVERY);
-        Ok((certificate, authority))
+        certificate
     }
 
     /// When it is to be looked at.
@@ -107,8 +102,13 @@ pub fn look(options: &TlsOptions, kernel: &Arc<Kernel>, seen: Option<&Stamp>) ->
     if seen == Some(&stamp) {
         return Look { stamp, loaded: None };
     }
-    let loaded =
-        options.source.load().and_then(|identity| Ok((authority(options, &identity, kernel)?, identity.validity)));
+    let identity = match &options.source {
+        // It is of our own making. Root may have made it and become somebody else since, who cannot read it; and what
+        // was removed is made anew at the next start.
+        CertificateSource::SelfSigned { .. } if !options.source.is_readable() => Ok(options.identity.clone()),
+        source => source.read_again(),
+    };
+    let loaded = identity.and_then(|identity| Ok((authority(options, &identity, kernel)?, identity.validity)));
     Look { stamp, loaded: Some(loaded) }
 }
 
@@ -119,7 +119,15 @@ fn stamp(options: &TlsOptions) -> Stamp {
     Stamp::of(&files)
 }
 
-fn authority(options: &TlsOptions, identity: &Identity, kernel: &Arc<Kernel>) -> Result<Authority, CertificateError> {
+/// What a certificate is used for.
+///
+/// # Errors
+/// The file of `--tls-client-ca` cannot be used.
+pub fn authority(
+    options: &TlsOptions,
+    identity: &Identity,
+    kernel: &Arc<Kernel>,
+) -> Result<Authority, CertificateError> {
     let clients =
         options.client_ca.as_deref().map(|ca| client_verifier(ca, options.client_login.presence())).transpose()?;
     Ok(Authority::new(identity.key.clone(), clients, options.reuse, kernel.clone()))

@@ -7,6 +7,7 @@ mod data;
 mod errand;
 mod meter;
 mod passive;
+mod privilege;
 mod rates;
 mod session;
 mod start;

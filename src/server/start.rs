@@ -11,18 +11,20 @@ use mio::Interest;
 use mio::net::TcpListener;
 
 use super::admission::{Admission, Bans};
-use super::certificate::Certificate;
+use super::certificate::{self, Certificate};
 use super::context::{Context, Floor, Phase};
 use super::errand::{Helpers, resolve};
 use super::meter::Meter;
 use super::passive::PassiveHost;
+use super::privilege;
 use super::rates::Rates;
 use super::{Door, HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, Terminal, signals};
-use crate::fs::{Disks, Errno, Owners, Patience, ProcessIds, Root};
+use crate::confine::{self, RunAs};
+use crate::fs::{Disks, Errno, Need, Owners, Patience, ProcessIds, Root};
 use crate::limits::{DESCRIPTORS_OF_ITS_OWN, DESCRIPTORS_PER_SESSION, TRANSFER_OCTETS_PER_TURN};
 use crate::listing::Format;
 use crate::log::{Log, Shown};
-use crate::net::tls::{Authority, CertificateError};
+use crate::net::tls::{Authority, CertificateError, Kernel};
 use crate::net::{PortPool, canonical, control_listener, is_private};
 use crate::options::{ClientLogin, DEFAULT_PORTS, Options, PassiveAddress};
 use crate::protocol::state::{Protection, Settings};
@@ -33,16 +35,20 @@ use crate::transfer::Scratch;
 /// Why the server does not run. All of these are the system's: exit code 1.
 #[derive(Debug)]
 pub enum Error {
+    /// The process cannot give up what it should.
+    Confine(confine::Error),
     /// It cannot listen there.
     Listen(SocketAddr, io::Error),
     /// No `openat2`.
     Sandbox(Errno),
-    /// The directory that is served cannot be opened.
-    Directory(std::path::PathBuf, crate::fs::Error),
+    /// The directory that is served cannot be opened by this user.
+    Directory(std::path::PathBuf, crate::fs::Error, RunAs),
     /// What TLS needs cannot be used.
     Tls(CertificateError),
     /// The loop itself cannot begin.
     Loop(io::Error),
+    /// The thread that writes the log cannot be started.
+    Thread(io::Error),
 }
 
 impl fmt::Display for Error {
@@ -65,9 +71,21 @@ impl fmt::Display for Error {
             Error::Sandbox(errno) => {
                 write!(f, "openat2, which keeps users in their directories, is not allowed here: {errno}")
             }
-            Error::Directory(path, error) => write!(f, "cannot open {}: {error}", Shown(path.as_os_str().as_bytes())),
+            Error::Confine(error) => error.fmt(f),
+            Error::Directory(path, error, run_as) => {
+                write!(f, "cannot open {}: {error}", Shown(path.as_os_str().as_bytes()))?;
+                match run_as {
+                    RunAs::Other(identity, _) => write!(
+                        f,
+                        "; root has started ferryd, which then becomes {identity}: let that user in (chmod o+x on the \
+                         directory and those above it), or take another user with --run-as"
+                    ),
+                    RunAs::Starter { .. } | RunAs::Root => Ok(()),
+                }
+            }
             Error::Tls(error) => error.fmt(f),
             Error::Loop(error) => write!(f, "cannot wait for events: {error}"),
+            Error::Thread(error) => write!(f, "cannot start the thread that writes the log: {error}"),
         }
     }
 }
@@ -78,9 +96,6 @@ impl std::error::Error for Error {}
 pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error> {
     let descriptors = sys::raise_descriptor_limit();
     sys::clear_umask();
-    let disks = Arc::new(Disks::probe(options.symlinks).map_err(Error::Sandbox)?.with_uploads(options.uploads));
-    Root::open(&options.directory, &disks, Patience::MayWait)
-        .map_err(|error| Error::Directory(options.directory.clone(), error))?;
     let (doors, taken) = match open_doors(&options) {
         // The server whose next configuration is checked may be running.
         Err(Error::Listen(address, error)) if options.check && error.kind() == io::ErrorKind::AddrInUse => {
@@ -88,27 +103,53 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
         }
         opened => (opened?, None),
     };
-    let local = |protection| {
-        let doors = doors.iter().filter(move |door| door.control == protection);
-        doors.filter_map(|door| door.listener.local_addr().ok()).collect::<Vec<SocketAddr>>()
-    };
-    let (addresses, implicit) = (local(Protection::Clear), local(Protection::Private));
-    let tls = options.tls.as_ref().map(|tls| Certificate::new(tls, Instant::now())).transpose().map_err(Error::Tls)?;
+    let tls = prepare_tls(&options)?;
+    privilege::give_up_root(&options, &doors, &log).map_err(Error::Confine)?;
+    let disks = Arc::new(Disks::probe(options.symlinks).map_err(Error::Sandbox)?.with_uploads(options.uploads));
+    open_directory(&options, &disks)?;
+    let (addresses, implicit) = (addresses(&doors, Protection::Clear), addresses(&doors, Protection::Private));
     let mut lines = vec![headline(&options, &addresses, &implicit)];
+    let mut warned = if doors.is_empty() { options.warnings.clone() } else { warnings(&options, &addresses) };
+    warned.extend(privilege::complaints(&options, &disks));
     if options.check {
         lines[0] = format!("would be {}", lines[0]);
         lines.extend(options.describe());
-        let warnings = if doors.is_empty() { options.warnings.clone() } else { warnings(&options, &addresses) };
-        lines.extend(taken.into_iter().chain(warnings).map(|warning| format!("warning: {warning}")));
+        lines.extend(taken.into_iter().chain(warned).map(|warning| format!("warning: {warning}")));
         lines.push("the configuration is good".to_owned());
         say(&lines);
         return Ok(None);
     }
-    let server = build(&options, log, disks, doors, tls, descriptors).map_err(Error::Loop)?;
+    let server = build(&options, log.clone(), disks, doors, tls, descriptors).map_err(Error::Loop)?;
+    if options.helpers > 0 {
+        log.start_thread().map_err(Error::Thread)?;
+    }
     lines.extend(options.describe().into_iter().skip(2).map(|line| format!("  {line}")));
     say(&lines);
-    warnings(&options, &addresses).iter().for_each(|warning| log::warn!("{warning}"));
+    warned.iter().for_each(|warning| log::warn!("{warning}"));
     Ok(Some(server))
+}
+
+/// What TLS needs, and what of it the kernel can do: asking that loads modules, which only root may.
+fn prepare_tls(options: &Options) -> Result<Option<(Arc<Kernel>, Authority)>, Error> {
+    let Some(tls) = &options.tls else { return Ok(None) };
+    let kernel = Arc::new(Kernel::probe());
+    let authority = certificate::authority(tls, &tls.identity, &kernel).map_err(Error::Tls)?;
+    Ok(Some((kernel, authority)))
+}
+
+/// Looks whether the served directory is there for the user who is to serve it.
+fn open_directory(options: &Options, disks: &Arc<Disks>) -> Result<(), Error> {
+    let root = Root::open(&options.directory, disks, Patience::MayWait);
+    let entered = root.and_then(|root| match options.run_as {
+        RunAs::Other(..) => root.may(Need::Enter),
+        RunAs::Starter { .. } | RunAs::Root => Ok(()),
+    });
+    entered.map_err(|error| Error::Directory(options.directory.clone(), error, options.run_as.clone()))
+}
+
+fn addresses(doors: &[Door], protection: Protection) -> Vec<SocketAddr> {
+    let doors = doors.iter().filter(|door| door.control == protection);
+    doors.filter_map(|door| door.listener.local_addr().ok()).collect()
 }
 
 fn build(
@@ -116,7 +157,7 @@ fn build(
     log: Log,
     disks: Arc<Disks>,
     mut doors: Vec<Door>,
-    tls: Option<(Certificate, Authority)>,
+    tls: Option<(Arc<Kernel>, Authority)>,
     descriptors: usize,
 ) -> io::Result<Server> {
     let reactor = Reactor::new()?;
@@ -134,7 +175,9 @@ fn build(
         format: Arc::new(format),
         tls: options.tls.as_ref().map(|tls| tls.require),
     };
-    let (certificate, authority) = tls.unzip();
+    let (kernel, authority) = tls.unzip();
+    let certificate =
+        options.tls.as_ref().zip(kernel).map(|(tls, kernel)| Certificate::new(tls, kernel, reactor.now()));
     let (passive, passive_address) = PassiveHost::new(&options.passive_address, reactor.now());
     let possible = descriptors.saturating_sub(DESCRIPTORS_OF_ITS_OWN) / DESCRIPTORS_PER_SESSION;
     Ok(Server {

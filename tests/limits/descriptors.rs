@@ -3,9 +3,10 @@
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::{login, serve, wait_until};
-use crate::support::{Client, Server, Tree};
+use crate::support::{Client, Server, Tree, of_the_tester};
 
-/// Lets the server have `more` descriptors than it has now.
+/// Lets the server have `more` descriptors than it has now. For a server of another user that would take
+/// CAP_SYS_RESOURCE, which the root of a container may not have.
 fn leave(server: &Server, more: u64) -> Rlimit {
     let pid = Pid::from_raw(server.pid() as i32);
     let current = Some(server.descriptors() as u64 + more);
@@ -18,7 +19,7 @@ fn leave(server: &Server, more: u64) -> Rlimit {
 fn without_descriptors_callers_are_told_421() {
     let tree = Tree::new();
     tree.file("f", "x");
-    let mut server = serve(&tree, &["--max-sessions", "1000"]);
+    let mut server = serve(&tree, &[&["--max-sessions", "1000"], of_the_tester()].concat());
     let mut first = login(&server);
     let old = leave(&server, 6);
     let mut clients = Vec::new();
@@ -57,7 +58,7 @@ fn a_transfer_without_descriptors_is_refused_and_the_session_goes_on() {
     let tree = Tree::new();
     tree.file("f", "x").file("old", "precious");
     for helpers in ["2", "0"] {
-        let server = serve(&tree, &["--max-sessions", "1000", "--helpers", helpers]);
+        let server = serve(&tree, &[&["--max-sessions", "1000", "--helpers", helpers], of_the_tester()].concat());
         let mut client = login(&server);
         for more in 0..6 {
             for line in ["RETR f", "LIST", "MLSD", "STOR new", "STOR old", "APPE old"] {

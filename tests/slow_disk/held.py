@@ -22,6 +22,8 @@ files = {}
 directories = {"/": None}
 times = {}
 lock = threading.Lock()
+# Whose mount point it is owns everything: the user as whom the server works.
+owner = os.stat(sys.argv[1])
 
 
 def say(text):
@@ -62,11 +64,14 @@ class Held(Operations):
     def getattr(self, path, fh=None):
         pass_gate("getattr", path)
         if path in directories:
-            return dict(st_mode=stat.S_IFDIR | 0o755, st_nlink=2, st_mtime=times.get(path, 0))
+            return self.facts(path, stat.S_IFDIR | 0o755, 2, 0)
         if path in files:
-            size = len(files[path])
-            return dict(st_mode=stat.S_IFREG | 0o644, st_nlink=1, st_size=size, st_mtime=times.get(path, 0))
+            return self.facts(path, stat.S_IFREG | 0o644, 1, len(files[path]))
         raise FuseOSError(errno.ENOENT)
+
+    def facts(self, path, mode, links, size):
+        return dict(st_mode=mode, st_nlink=links, st_size=size, st_mtime=times.get(path, 0),
+                    st_uid=owner.st_uid, st_gid=owner.st_gid)
 
     def opendir(self, path):
         pass_gate("opendir", path)
@@ -148,6 +153,7 @@ class Held(Operations):
 files["/f"] = bytes(range(256)) * 1200
 files["/g"] = files["/f"]
 threading.Thread(target=obey, daemon=True).start()
-# Nothing is cached: every name is looked up and every octet is read again. Requests in parallel, as real ones do.
+# Nothing is cached: every name is looked up and every octet is read again. Requests in parallel, as real ones do. Other
+# users may use it, if root mounts it.
 FUSE(Held(), sys.argv[1], foreground=True, direct_io=False, attr_timeout=0, entry_timeout=0, negative_timeout=0,
-     kernel_cache=False, auto_cache=True)
+     kernel_cache=False, auto_cache=True, allow_other=os.geteuid() == 0)

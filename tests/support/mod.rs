@@ -17,9 +17,9 @@ use std::time::Duration;
 pub use client::{Client, accept, read_all, reset};
 pub use data::Data;
 pub use reply::Reply;
-pub use server::Server;
+pub use server::{Server, of_the_tester};
 pub use tls::{Memory, Tls, TlsStream, VERSIONS, Version};
-pub use tree::Tree;
+pub use tree::{Tree, give_to_server};
 
 /// How long a test waits for what must come; longer than any delay that the server makes on purpose.
 pub const PATIENCE: Duration = Duration::from_secs(20);

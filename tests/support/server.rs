@@ -1,7 +1,7 @@
 //! The real server in a process of its own, on a port of its own.
 
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -11,6 +11,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{PATIENCE, Tree};
+
+/// Options for a test that needs a server of the user who runs the tests: where that is root, it would become nobody.
+pub fn of_the_tester() -> &'static [&'static str] {
+    if rustix::process::geteuid().is_root() { &["--run-as", "root"] } else { &[] }
+}
 
 /// A server that runs; it is killed when it is dropped.
 #[derive(Debug)]
@@ -219,6 +224,8 @@ fn address_in(output: &str, scheme: &str) -> Option<SocketAddr> {
     let line = output.split_inclusive('\n').find(|line| line.starts_with("serving ") && line.ends_with('\n'))?;
     let url = line.split(scheme).nth(1)?;
     let place = url.split('/').next()?;
-    let address: SocketAddr = place.parse().unwrap_or_else(|_| panic!("no address in {line:?}"));
-    Some(address)
+    // The scheme's own port is not told.
+    let usual = if scheme == "ftps://" { 990 } else { 21 };
+    let address = place.parse().or_else(|_| place.parse().map(|ip: IpAddr| SocketAddr::new(ip, usual)));
+    Some(address.unwrap_or_else(|_| panic!("no address in {line:?}")))
 }

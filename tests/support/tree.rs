@@ -1,11 +1,28 @@
 //! A directory of the host that exists for the length of one test.
+//!
+//! Where root runs the tests, the servers become nobody (`--run-as`), and everything that a tree makes is nobody's: so
+//! they find what an operator's server finds. What a test makes by itself is root's, unless it says [`give_to_server`].
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
+
+use ferryd::confine::{Identity, RunAs};
+use ferryd::sys::ProcessIds;
+
+/// Gives `path`, which may be a link, to the user as whom a server works that root starts.
+pub fn give_to_server(path: &Path) {
+    static USER: OnceLock<Option<Identity>> = OnceLock::new();
+    let user = USER.get_or_init(|| RunAs::decide(None, &ProcessIds::current()).unwrap().other().cloned());
+    if let Some(user) = user {
+        lchown(path, Some(user.uid), Some(user.gid)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
 
 /// A new directory with a name of its own; it goes with all that is in it when it is dropped.
 #[derive(Debug)]
@@ -21,7 +38,10 @@ impl Tree {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = std::env::temp_dir().join(format!("ferryd-test-{}-{count}", std::process::id()));
             match fs::create_dir(&path) {
-                Ok(()) => return Tree { path },
+                Ok(()) => {
+                    give_to_server(&path);
+                    return Tree { path };
+                }
                 // A process of the same number was killed before it could clean up.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => panic!("{}: {error}", path.display()),
@@ -44,6 +64,7 @@ impl Tree {
         let path = self.at(name);
         self.make_parent(&path);
         fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        give_to_server(&path);
         self
     }
 
@@ -51,13 +72,14 @@ impl Tree {
     pub fn sparse(&self, name: impl AsRef<[u8]>, size: u64) -> &Tree {
         let path = self.at(name);
         self.make_parent(&path);
-        fs::File::create(path).and_then(|file| file.set_len(size)).unwrap();
+        fs::File::create(&path).and_then(|file| file.set_len(size)).unwrap();
+        give_to_server(&path);
         self
     }
 
     /// Makes a directory, and those above it.
     pub fn directory(&self, name: impl AsRef<[u8]>) -> &Tree {
-        fs::create_dir_all(self.at(name)).unwrap();
+        self.make(&self.at(name));
         self
     }
 
@@ -65,7 +87,8 @@ impl Tree {
     pub fn link(&self, name: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> &Tree {
         let path = self.at(name);
         self.make_parent(&path);
-        std::os::unix::fs::symlink(OsStr::from_bytes(target.as_ref()), path).unwrap();
+        std::os::unix::fs::symlink(OsStr::from_bytes(target.as_ref()), &path).unwrap();
+        give_to_server(&path);
         self
     }
 
@@ -74,7 +97,8 @@ impl Tree {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
         let path = self.at(name);
         self.make_parent(&path);
-        mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        give_to_server(&path);
         self
     }
 
@@ -92,7 +116,19 @@ impl Tree {
 
     fn make_parent(&self, path: &Path) {
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).unwrap();
+            self.make(parent);
+        }
+    }
+
+    /// Makes the directories down to `path` that are missing.
+    fn make(&self, path: &Path) {
+        let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
+        for directory in missing.into_iter().rev() {
+            match fs::create_dir(directory) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => made.unwrap_or_else(|error| panic!("{}: {error}", directory.display())),
+            }
+            give_to_server(directory);
         }
     }
 }

@@ -206,6 +206,16 @@ fn check_ports(
 }
 
 impl TlsOptions {
+    /// The files that somebody else writes and may renew.
+    pub fn files_of_others(&self) -> Vec<PathBuf> {
+        let mut files = match &self.source {
+            CertificateSource::Files { .. } => self.source.files().to_vec(),
+            CertificateSource::SelfSigned { .. } => Vec::new(),
+        };
+        files.extend(self.client_ca.clone());
+        files
+    }
+
     /// What the log should be told at the start.
     pub(super) fn warning(&self) -> Option<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs().cast_signed());

@@ -111,6 +111,20 @@ impl CertificateSource {
         Stamp::of(&[&certificate, &key])
     }
 
+    /// The same, and makes nothing: a running server only reads.
+    ///
+    /// # Errors
+    /// As for [`CertificateSource::load`].
+    pub fn read_again(&self) -> Result<Identity, CertificateError> {
+        let [certificate, key] = self.files();
+        load(&certificate, &key)
+    }
+
+    /// Whether this process can read both files now.
+    pub fn is_readable(&self) -> bool {
+        self.files().iter().all(|path| fs::File::open(path).is_ok())
+    }
+
     /// The files of the certificate and of the key.
     pub fn files(&self) -> [PathBuf; 2] {
         match self {

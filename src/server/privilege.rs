@@ -1,0 +1,146 @@
+//! What the server keeps of the rights with which it was started, and what it will lack afterwards, in words.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Door;
+use crate::account::{Right, Rights};
+use crate::auth::Users;
+use crate::confine::{self, Identity, Kept, RunAs, become_user};
+use crate::fs::{Disks, Need, Patience, Root};
+use crate::limits::USERS_SHOWN_MAX;
+use crate::log::{Log, Shown};
+use crate::net::unprivileged_port_start;
+use crate::options::Options;
+
+/// Becomes the user of `--run-as`, now that ports, logs and keys are open.
+///
+/// # Errors
+/// The kernel does not let this root do so.
+pub fn give_up_root(options: &Options, doors: &[Door], log: &Log) -> Result<(), confine::Error> {
+    let Some(identity) = options.run_as.other() else { return Ok(()) };
+    log.hand_over(identity.uid);
+    become_user(identity, kept(options, doors))
+}
+
+/// The port from which active data connections come is the one below the control port (RFC 959 section 3.3). Only a
+/// server that listens at 21, or was told passive ports below 1024, needs low ports later.
+fn kept(options: &Options, doors: &[Door]) -> Kept {
+    let privileged = |port: u16| (1..unprivileged_port_start()).contains(&port);
+    let ports = doors.iter().filter_map(|door| Some(door.listener.local_addr().ok()?.port().saturating_sub(1)));
+    let mut needed = ports.chain(options.passive_ports.as_ref().map(|ports| *ports.start()));
+    if needed.any(privileged) { Kept::LowPorts } else { Kept::Nothing }
+}
+
+/// The root of each user, and what may be done there by one user or another.
+pub fn roots(users: &Users) -> BTreeMap<&Path, Rights> {
+    let mut roots = BTreeMap::new();
+    for account in users.all() {
+        let rights: &mut Rights = roots.entry(account.root.as_path()).or_default();
+        *rights = rights.union(account.rights);
+    }
+    roots
+}
+
+/// What the user as whom the server works cannot do, though the options ask for it.
+pub fn complaints(options: &Options, disks: &Arc<Disks>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, rights) in roots(&options.users) {
+        complaints.extend(lacking(path, rights, &options.run_as, disks));
+    }
+    let more = complaints.len().saturating_sub(USERS_SHOWN_MAX);
+    complaints.truncate(USERS_SHOWN_MAX);
+    complaints.extend((more > 0).then(|| format!("and {more} more directories of users like these")));
+    if let Some(identity) = options.run_as.other() {
+        complaints.extend(unreadable(options, identity));
+        complaints.extend(unwritable(options, identity));
+    }
+    complaints
+}
+
+/// What the modes of a user's root deny that his rights allow. That it is not there is told elsewhere.
+fn lacking(path: &Path, rights: Rights, run_as: &RunAs, disks: &Arc<Disks>) -> Option<String> {
+    let needs = [
+        (Need::Enter, true, "enter", "o+x"),
+        (Need::List, rights.allow(Right::List), "list", "o+rx"),
+        (Need::Write, rights.change_names(), "write in", "o+rwx"),
+    ];
+    let shown = Shown(path.as_os_str().as_bytes());
+    let root = match Root::open(path, disks, Patience::MayWait) {
+        Ok(root) => root,
+        Err(crate::fs::Error::Os(crate::fs::Errno::ACCESS)) => {
+            return Some(format!(
+                "{} may not enter the directories above {shown}: {}",
+                who(run_as),
+                advice(path, "o+x")
+            ));
+        }
+        Err(_) => return None,
+    };
+    let denied = |(need, wanted, ..): &(Need, bool, &str, &str)| *wanted && root.may(*need).is_err();
+    let (need, _, what, mode) = needs.into_iter().find(denied)?;
+    let error = root.may(need).err()?;
+    let advice = match error {
+        crate::fs::Error::Os(crate::fs::Errno::ACCESS) => format!(": {}", advice(path, mode)),
+        error => format!(": {error}"),
+    };
+    Some(format!("{} may not {what} {shown}, which the rights of its users allow{advice}", who(run_as)))
+}
+
+fn who(run_as: &RunAs) -> String {
+    match run_as {
+        RunAs::Starter { uid } => format!("uid {uid}"),
+        RunAs::Root => "root".to_owned(),
+        RunAs::Other(identity, _) => identity.name.clone(),
+    }
+}
+
+fn advice(path: &Path, mode: &str) -> String {
+    let shown = Shown(path.as_os_str().as_bytes());
+    format!(
+        "give that user the directory (chown), open it to everybody (chmod {mode} {shown}), or take another user \
+             with --run-as"
+    )
+}
+
+/// Files that root has read, and that cannot be read again.
+fn unreadable(options: &Options, identity: &Identity) -> Vec<String> {
+    let name = &identity.name;
+    let mut told = Vec::new();
+    let denied = |path: &Path| File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    if let Some(path) = options.accounts.file.as_deref().filter(|path| denied(path)) {
+        told.push(format!(
+            "{name} may not read the users file {}: after a change of it restart ferryd, or let that user read it",
+            Shown(path.as_os_str().as_bytes())
+        ));
+    }
+    let files = options.tls.as_ref().map_or(Vec::new(), |tls| tls.files_of_others());
+    if let Some(path) = files.iter().find(|path| denied(path)) {
+        told.push(format!(
+            "{name} may not read {}: when the certificate is renewed the old one stays in use until ferryd is \
+             restarted, or let that user read it",
+            Shown(path.as_os_str().as_bytes())
+        ));
+    }
+    told
+}
+
+/// Logs that root has opened, and that cannot be opened again.
+fn unwritable(options: &Options, identity: &Identity) -> Vec<String> {
+    let logs = [("--log-file", &options.log_file), ("--transfer-log", &options.transfer_log)];
+    let denied = |path: &PathBuf| {
+        let opened = OpenOptions::new().append(true).open(path);
+        opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    };
+    let denied =
+        logs.into_iter().filter_map(|(option, path)| Some((option, path.as_ref().filter(|path| denied(path))?)));
+    let told = denied.map(|(option, path)| {
+        let (name, shown) = (&identity.name, Shown(path.as_os_str().as_bytes()));
+        format!("{option}: {name} may not open {shown} again after a rotation (SIGHUP): chown {name} {shown}")
+    });
+    told.collect()
+}

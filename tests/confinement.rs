@@ -1,0 +1,44 @@
+//! Least privilege, from outside: as whom the server works, what it may touch, and what it may ask of the kernel.
+
+#[path = "confinement/run_as.rs"]
+mod run_as;
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{Server, did_not_run};
+
+/// Whether root runs the tests; where not, says that `test` did not run.
+fn is_root(test: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        did_not_run(format_args!("{test} did not run: it takes root"));
+    }
+    root
+}
+
+/// A line of /proc/PID/status of every thread of the server.
+fn status(server: &Server, name: &str) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("the server runs");
+    let line = |path: &Path| {
+        let text = fs::read_to_string(path.join("status")).ok()?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        Some(value.unwrap_or_else(|| panic!("no {name} in {text}")).split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    // A helper may have left in between.
+    tasks.filter_map(|task| line(&task.unwrap().path())).collect()
+}
+
+/// The same, for what all of them must have alike.
+fn common_status(server: &Server, name: &str) -> String {
+    let mut values = status(server, name);
+    values.dedup();
+    assert_eq!(values.len(), 1, "{name} differs among threads: {values:?}");
+    values.remove(0)
+}
+
+/// Text that a program wrote.
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}

@@ -1,0 +1,286 @@
+//! `--run-as`: what becomes of root.
+
+use std::fs::{self, Permissions};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Output;
+
+use rustix::process::Signal;
+
+use super::{common_status, is_root, status, text};
+use crate::support::{Client, Server, Tree, of_the_tester, read_all};
+
+/// Numbers that nobody has.
+const UID: u32 = 4_000_000;
+const GID: u32 = 4_000_001;
+
+/// A directory that is root's own.
+fn roots_own(tree: &Tree, name: &str, mode: u32) {
+    let path = tree.directory(name).at(name);
+    chown(&path, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// A file that is root's own, and nobody else's to read.
+fn roots_file(tree: &Tree, name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = tree.file(name, content).at(name);
+    chown(&path, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Runs the server to its end, which comes before it serves.
+fn refused(directory: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = Server::command(directory, args).output().unwrap();
+    (status.code(), text(&stderr))
+}
+
+/// Makes the server start its helpers: every thread that it can have is there.
+fn use_helpers(server: &Server) {
+    let mut client = Client::connect(server.address());
+    client.expect("USER somebody", 331);
+    client.expect("PASS wrong", 530);
+}
+
+#[test]
+fn root_becomes_nobody() {
+    if !is_root("root_becomes_nobody") {
+        return;
+    }
+    let tree = Tree::new();
+    tree.file("etc/users", format!("somebody:{HASH}\n")).directory("srv");
+    let users = tree.at("etc/users");
+    let server = Server::start(&tree.at("srv"), &["--users", users.to_str().unwrap()]);
+    use_helpers(&server);
+    assert!(status(&server, "Uid").len() >= 3, "the loop, the log and a helper: {:?}", status(&server, "Uid"));
+    assert_eq!(common_status(&server, "Uid"), "65534 65534 65534 65534");
+    assert_eq!(common_status(&server, "Gid"), "65534 65534 65534 65534");
+    assert_eq!(common_status(&server, "Groups"), "");
+    assert_eq!(common_status(&server, "NoNewPrivs"), "1");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(common_status(&server, set), "0000000000000000", "{set}");
+    }
+    assert!(
+        server.output().contains("runs as: nobody (65534:65534), since root has started it"),
+        "{}",
+        server.output()
+    );
+}
+
+/// Of "wrong, but nobody knows".
+const HASH: &str = "$5$abcdefgh$ruMep1ijHnJPZbETDNiumskxcX3kN4lzZd5VlsqE7eB";
+
+#[test]
+fn root_becomes_whom_it_is_told() {
+    if !is_root("root_becomes_whom_it_is_told") {
+        return;
+    }
+    let tree = Tree::new();
+    tree.directory("srv");
+    chown(tree.at("srv"), Some(UID), Some(GID)).unwrap();
+    let args = ["--user", "u:secret", "--run-as", &format!("{UID}:{GID}")];
+    let server = Server::start(&tree.at("srv"), &args);
+    assert_eq!(common_status(&server, "Uid"), [UID; 4].map(|id| id.to_string()).join(" "));
+    assert_eq!(common_status(&server, "Gid"), [GID; 4].map(|id| id.to_string()).join(" "));
+    let mut client = Client::login(server.address(), "u", "secret");
+    assert_eq!(client.store("f", b"x").code, 226);
+    let facts = fs::metadata(tree.at("srv/f")).unwrap();
+    assert_eq!((facts.uid(), facts.gid()), (UID, GID));
+    // It can still set modes and times, which goes by way of /proc.
+    client.expect("SITE CHMOD 600 f", 200);
+    client.expect("MFMT 20200101000000 f", 213);
+    assert_eq!(fs::metadata(tree.at("srv/f")).unwrap().mode() & 0o777, 0o600);
+    // Its environment is another way to say so.
+    let output =
+        Server::command(&tree.at("srv"), &["--check"]).env("FERRYD_RUN_AS", "4000000:4000001").output().unwrap();
+    assert!(text(&output.stdout).contains("runs as: 4000000 (4000000:4000001)"), "{output:?}");
+}
+
+#[test]
+fn root_stays_where_it_is_told_to() {
+    if !is_root("root_stays_where_it_is_told_to") {
+        return;
+    }
+    let tree = Tree::new();
+    let server = Server::start(tree.path(), of_the_tester());
+    assert_eq!(common_status(&server, "Uid"), "0 0 0 0");
+    assert!(server.output().contains("runs as: root\n"), "{}", server.output());
+    server.wait_for_log("--run-as root: ferryd keeps root's rights");
+}
+
+/// RFC 959 section 3.3: active data connections come from the port below the control port. Only for that a capability
+/// is kept.
+#[test]
+fn active_data_connections_come_from_port_20() {
+    if !is_root("active_data_connections_come_from_port_20") {
+        return;
+    }
+    let tree = Tree::new();
+    tree.file("f", "content");
+    // Another server of this machine may be at 127.0.0.1 or at all addresses.
+    let place = SocketAddr::from((Ipv4Addr::new(127, 77, 20, 21), 21));
+    if let Err(error) = std::net::TcpListener::bind(place) {
+        return crate::support::did_not_run(format_args!("port 21 was not tried: {error}"));
+    }
+    let server = Server::start(tree.path(), &["--listen", &place.to_string()]);
+    assert_eq!(common_status(&server, "CapEff"), "0000000000000400");
+    assert_eq!(common_status(&server, "CapPrm"), "0000000000000400");
+    assert_eq!(common_status(&server, "CapBnd"), "0000000000000400");
+    assert_eq!(common_status(&server, "CapInh"), "0000000000000000");
+    assert_eq!(common_status(&server, "Uid"), "65534 65534 65534 65534");
+    let mut client = Client::anonymous(place);
+    // The second one, too: the first is in TIME_WAIT.
+    for _ in 0..2 {
+        let listener = client.port_listener();
+        client.expect("RETR f", 150);
+        let (mut data, from) = listener.accept().unwrap();
+        assert_eq!(from, SocketAddr::from((Ipv4Addr::new(127, 77, 20, 21), 20)));
+        assert_eq!(read_all(&mut data), b"content");
+        assert_eq!(client.read_reply().code, 226);
+    }
+    // Passive ports below 1024 need it as well.
+    let server = Server::start(tree.path(), &["--passive-ports", "700-720"]);
+    assert_eq!(common_status(&server, "CapEff"), "0000000000000400");
+    assert_eq!(Client::anonymous(server.address()).retrieve("f").0, b"content");
+}
+
+#[test]
+fn who_may_not_enter_the_directory_is_told_so() {
+    if !is_root("who_may_not_enter_the_directory_is_told_so") {
+        return;
+    }
+    let tree = Tree::new();
+    roots_own(&tree, "closed", 0o700);
+    tree.directory("closed/below");
+    for name in ["closed", "closed/below"] {
+        for args in [&[][..], &["--check"]] {
+            let (code, said) = refused(&tree.at(name), args);
+            assert_eq!(code, Some(1), "{said}");
+            let why = "Permission denied";
+            assert!(said.contains(why) && said.contains("then becomes nobody (65534:65534)"), "{said}");
+            assert!(said.contains("chmod o+x") && said.contains("--run-as"), "{said}");
+        }
+    }
+    Server::start(&tree.at("closed"), of_the_tester());
+}
+
+/// What root could do, and the server will not, is told at the start, with what to do about it.
+#[test]
+fn what_will_not_work_is_told_at_the_start() {
+    if !is_root("what_will_not_work_is_told_at_the_start") {
+        return;
+    }
+    let tree = Tree::new();
+    tree.directory("srv").directory("closed");
+    roots_own(&tree, "readable", 0o755);
+    roots_own(&tree, "listless", 0o711);
+    roots_own(&tree, "closed/a", 0o755);
+    roots_own(&tree, "closed", 0o700);
+    let at = |name: &str| tree.at(name).to_str().unwrap().to_owned();
+    let users = roots_file(&tree, "users", format!("file:{HASH}\n"));
+    let (log, transfers) = (roots_file(&tree, "log", ""), at("xfer"));
+    let directories =
+        ["readable", "listless", "closed/a"].map(|name| format!("{0}:x:{1}:rw", name.replace('/', ""), at(name)));
+    let mut args = vec!["--users", &users, "--log-file", &log, "--transfer-log", &transfers];
+    args.extend(directories.iter().flat_map(|user| ["--user", user.as_str()]));
+    let server = Server::start(&tree.at("srv"), &args);
+    // The log is still root's, and open.
+    let said = loop {
+        let said = fs::read_to_string(&log).unwrap();
+        if said.contains("SIGHUP") {
+            break said;
+        }
+        std::thread::yield_now();
+    };
+    for expected in [
+        format!("nobody may not write in {}, which", at("readable")),
+        format!("nobody may not list {}, which", at("listless")),
+        format!("nobody may not enter the directories above {}", at("closed/a")),
+        format!("nobody may not read the users file {users}"),
+        format!("--log-file: nobody may not open {log} again after a rotation (SIGHUP): chown nobody {log}"),
+    ] {
+        assert!(said.contains(&expected), "no {expected:?} in {said}");
+    }
+    assert!(!said.contains(&format!("write in {}", at("srv"))) && !said.contains(&transfers), "{said}");
+    // A log that root makes for it is the server's own.
+    assert_eq!(fs::metadata(&transfers).unwrap().uid(), 65_534);
+    // And so it is: the old users stay, and the server says why.
+    fs::write(&users, "another:*\n").unwrap();
+    server.signal(Signal::HUP);
+    let said = loop {
+        let said = fs::read_to_string(&log).unwrap();
+        if said.contains("the users stay as they were") {
+            break said;
+        }
+        std::thread::yield_now();
+    };
+    assert!(said.contains("Permission denied"), "{said}");
+    // The check says the same.
+    let output = Server::command(&tree.at("srv"), &[&args[..], &["--check"]].concat()).output().unwrap();
+    let checked = text(&output.stdout);
+    assert!(checked.contains("warning: nobody may not list") && checked.contains("warning: --log-file: "), "{checked}");
+}
+
+/// A key that only root may read serves until the restart; a certificate of the server's own making as well.
+#[test]
+fn certificates_that_only_root_may_read() {
+    if !is_root("certificates_that_only_root_may_read") {
+        return;
+    }
+    let tree = Tree::new();
+    tree.directory("srv");
+    roots_own(&tree, "state", 0o700);
+    let state = tree.at("state").to_str().unwrap().to_owned();
+    let server = Server::start(&tree.at("srv"), &["--tls", "self-signed", "--tls-state", &state]);
+    assert_eq!(fs::metadata(tree.at("state/self-signed.key")).unwrap().uid(), 0);
+    server.signal(Signal::HUP);
+    let log = server.wait_for_log("the TLS certificate was loaded again");
+    assert!(!log.contains("[ERROR]") && !log.contains("may not read"), "{log}");
+    drop(server);
+
+    let (certificate, key) = (tree.at("state/self-signed.crt"), tree.at("state/self-signed.key"));
+    let files = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let server = Server::start(&tree.at("srv"), &files);
+    server.wait_for_log("stays in use until ferryd is restarted");
+    server.signal(Signal::HUP);
+    let log = server.wait_for_log("the old TLS certificate stays in use");
+    assert!(log.contains("Permission denied"), "{log}");
+    let tls = crate::support::Tls::new(crate::support::VERSIONS[0]);
+    Client::secured(server.address(), &tls).expect("NOOP", 200);
+}
+
+/// An ordinary user serves as himself, and cannot become another one.
+#[test]
+fn an_ordinary_user_stays_who_he_is() {
+    let tree = Tree::new();
+    tree.file("f", "content");
+    let root = rustix::process::geteuid().is_root();
+    let command = |args: &[&str]| {
+        let mut command = Server::command(tree.path(), args);
+        if root {
+            command.uid(UID).gid(GID);
+        }
+        command
+    };
+    let uid = if root { UID } else { rustix::process::geteuid().as_raw() };
+    let Ok(Output { stdout, .. }) = command(&["--check"]).output() else {
+        return crate::support::did_not_run(format_args!("another user may not run the program where it is"));
+    };
+    assert!(text(&stdout).contains(&format!("runs as: uid {uid}\n")), "{}", text(&stdout));
+    let refused = command(&["--run-as", "root"]).output().unwrap();
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("--run-as root: only root can become another user"), "{said}");
+    for (wrong, code, why) in
+        [("no-such-user-x", 1, "there is no user no-such-user-x"), ("a:b:c", 2, "use USER or USER:GROUP")]
+    {
+        let refused = command(&["--run-as", wrong]).output().unwrap();
+        let said = text(&refused.stderr);
+        assert!(refused.status.code() == Some(code) && said.contains(why), "{wrong}: {said}");
+    }
+    let own = format!("{uid}:{}", if root { GID } else { rustix::process::getegid().as_raw() });
+    let output = command(&["--check", "--run-as", &own]).output().unwrap();
+    assert!(output.status.success() && text(&output.stdout).contains(&format!("runs as: uid {uid}\n")), "{output:?}");
+}
