@@ -1,10 +1,14 @@
 //! The sandbox, from outside: no command, link, race or name leads out of a user's root, and what is not a regular file
 //! is not touched. Whatever a test could reach by mistake holds the canary.
 
+#[path = "sandbox/commands.rs"]
+mod commands;
 #[path = "sandbox/escape.rs"]
 mod escape;
 #[path = "sandbox/gate.rs"]
 mod gate;
+#[path = "sandbox/hard.rs"]
+mod hard;
 #[path = "sandbox/names.rs"]
 mod names;
 #[path = "sandbox/race.rs"]

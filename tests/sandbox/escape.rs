@@ -2,129 +2,125 @@
 
 use std::fs;
 
+use super::commands::{Taker, takers};
 use super::{CANARY, has_canary, login, serve, snapshot, world};
 use crate::support::{Client, Reply, Server, Tree};
 
-/// Every command that takes a pathname, with `*` where it stands. Those with a data connection are marked.
-const COMMANDS: &[(&str, bool)] = &[
-    ("CWD *", false),
-    ("XCWD *", false),
-    ("SIZE *", false),
-    ("MDTM *", false),
-    ("MLST *", false),
-    ("STAT *", false),
-    ("STAT -R *", false),
-    ("SITE CHMOD 777 *", false),
-    ("SITE UTIME 20010101000000 *", false),
-    ("MFMT 20010101000000 *", false),
-    ("MFF Modify=20010101000000;UNIX.mode=0777; *", false),
-    ("RETR *", true),
-    ("LIST *", true),
-    ("LIST -R *", true),
-    ("NLST *", true),
-    ("MLSD *", true),
-    ("STOR *", true),
-    ("APPE *", true),
-    ("STOU *", true),
-    ("DELE *", false),
-    ("RMD *", false),
-    ("XRMD *", false),
-    ("MKD *", false),
-    ("XMKD *", false),
-    ("RNFR *", false),
-];
-
 /// Pathnames of things outside, as people write them.
-const OUTWARD: &[&str] = &[
-    "../out/secret",
-    "../out",
-    "/../out/secret",
-    "/../out",
-    "d/../../out/secret",
-    "./../out/d",
-    "../srv_x/secret",
-    "../srv_x",
-    "../srv_x/d/f",
-    "/..//..//out/secret",
-    "....//out/secret",
-    "..\\out\\secret",
-    "%2e%2e/out/secret",
-    "../../../../../../../../etc/passwd",
-    "/../../../../../../../../etc",
-    "../",
-    "..",
-    "/..",
-    "../o*/secret",
-    "../*",
+const OUTWARD: &[&[u8]] = &[
+    b"../out/secret",
+    b"../out",
+    b"/../out/secret",
+    b"/../out",
+    b"d/../../out/secret",
+    b"./../out/d",
+    b"../srv_x/secret",
+    b"../srv_x",
+    b"../srv_x/d/f",
+    b"/..//..//out/secret",
+    b"....//out/secret",
+    b"..././out/secret",
+    b"..\\out\\secret",
+    b"\\..\\out\\secret",
+    b"%2e%2e/out/secret",
+    b"..%2fout%2fsecret",
+    b"%252e%252e/out/secret",
+    b"..;/out/secret",
+    // Dots that are longer than they need to be, or wider.
+    b"\xc0\xae\xc0\xae/out/secret",
+    b"\xef\xbc\x8e\xef\xbc\x8e/out/secret",
+    b"..\xc0\xafout\xc0\xafsecret",
+    // What a NUL ends for the kernel, and what a CR does not end.
+    b"../out/secret\0",
+    b"f\0/../../out/secret",
+    b"../out\0.txt",
+    b"\0../out/secret",
+    b"..\r/out/secret",
+    b" ../out/secret",
+    b"../out/secret/..",
+    b"../out/d/..",
+    b"../out/",
+    b"../out/.",
+    b"~/../out/secret",
+    b"~root/.profile",
+    b"../../../../../../../../etc/passwd",
+    b"/../../../../../../../../etc",
+    b"../",
+    b"..",
+    b"/..",
+    b"../o*/secret",
+    b"../*",
+    b"{../out/secret,f}",
+    b"-la ../out",
+    b"-R ..",
 ];
 
-/// Whether the test may try `command` on `pathname`: were the sandbox broken, the test must not break this machine. What
+/// Whether the test may try `taker` on `pathname`: were the sandbox broken, the test must not break this machine. What
 /// is not the test's own may be read, and no more.
-fn is_safe(command: &str, pathname: &str) -> bool {
+fn is_safe(taker: &Taker, pathname: &[u8]) -> bool {
     const READING: [&str; 10] = ["CWD", "XCWD", "SIZE", "MDTM", "MLST", "STAT", "RETR", "LIST", "NLST", "MLSD"];
-    let own = !pathname.contains("etc") && pathname.contains(|letter| !matches!(letter, '.' | '/'));
-    own || READING.iter().any(|verb| command.starts_with(verb))
+    let own = [&b"out"[..], b"srv_x"].iter().any(|name| pathname.windows(name.len()).any(|part| part == *name));
+    own || READING.iter().any(|verb| taker.is(verb))
 }
 
 /// Sends `line`, with a data connection where it takes one; the replies, and what came over it.
-fn say(client: &mut Client, line: &str, has_data: bool) -> (Reply, Vec<u8>) {
+pub fn say(client: &mut Client, line: &[u8], has_data: bool) -> (Reply, Vec<u8>) {
     if !has_data {
         return (client.say(line), Vec::new());
     }
-    if line.starts_with("STO") || line.starts_with("APPE") {
-        return (client.put(line.as_bytes(), b"intruder"), Vec::new());
+    if line.starts_with(b"STO") || line.starts_with(b"APPE") {
+        return (client.put(line, b"intruder"), Vec::new());
     }
-    let (text, reply) = client.list(line);
-    (reply, text.into_bytes())
+    let (octets, reply) = client.fetch(line);
+    (reply, octets)
 }
 
-/// Says every command about every pathname; whatever it comes to, nothing outside is read or changed.
-fn try_everything(world: &Tree, server: &Server, pathnames: &[String]) {
-    let outside = ["out", "srv_x"].map(|name| snapshot(&world.at(name)));
-    let mut client = login(server);
-    for pathname in pathnames {
-        for (command, has_data) in COMMANDS.iter().filter(|(command, _)| is_safe(command, pathname)) {
-            let line = command.replace('*', pathname);
-            let (reply, data) = say(&mut client, &line, *has_data);
-            for octets in [reply.text().as_bytes(), &data] {
-                assert!(!has_canary(octets) && !octets.windows(5).any(|part| part == b"root:"), "{line}: {reply}");
-            }
-            if line.starts_with("RNFR") && reply.code == 350 {
-                client.say("RNTO stolen");
-                client.say("RNFR stolen");
-                client.say(format!("RNTO {pathname}"));
-            }
-            client.expect("CWD /", 250);
-        }
-        if !is_safe("RNTO", pathname) {
-            continue;
-        }
-        // As the new name of something that is there.
-        world.file("srv/mine", "mine");
-        client.expect("RNFR mine", 350);
-        client.say(format!("RNTO {pathname}"));
-        assert_eq!(["out", "srv_x"].map(|name| snapshot(&world.at(name))), outside, "{pathname}");
+/// Fails where a reply or data tell of what is outside.
+fn tells_nothing(line: &[u8], reply: &Reply, data: &[u8]) {
+    let shown = line.escape_ascii();
+    for octets in [&reply.lines.concat(), data] {
+        assert!(!has_canary(octets), "{shown}: {reply}");
+        assert!(!octets.windows(5).any(|part| part == b"root:"), "{shown}: {reply}");
     }
 }
 
+/// Says every command about every pathname, from the root and from below; whatever it comes to, nothing outside is read
+/// or changed.
 #[test]
 fn dots_in_every_command() {
     for symlinks in ["inside", "none"] {
         let world = world();
         let server = serve(&world, &["--symlinks", symlinks]);
-        try_everything(&world, &server, &OUTWARD.map_to_strings());
+        let outside = ["out", "srv_x"].map(|name| snapshot(&world.at(name)));
+        let mut client = login(&server);
+        let takers = takers(&mut client);
+        // From below, too, where that makes a difference.
+        let below = OUTWARD.iter().filter(|pathname| pathname.starts_with(b"../")).map(|pathname| (*pathname, "/d"));
+        for (pathname, from) in OUTWARD.iter().map(|pathname| (*pathname, "/")).chain(below) {
+            let shown = pathname.escape_ascii();
+            for taker in takers.iter().filter(|taker| is_safe(taker, pathname)) {
+                world.file("srv/d/f", "inside d");
+                client.expect(format!("CWD {from}"), 250);
+                let line = taker.with(pathname);
+                let (reply, data) = say(&mut client, &line, taker.has_data);
+                tells_nothing(&line, &reply, &data);
+                if taker.is("RNFR") && reply.code == 350 {
+                    client.say("RNTO stolen");
+                    client.say("RNFR stolen");
+                    client.say([b"RNTO ", pathname].concat());
+                }
+            }
+            // As the new name of something that is there.
+            if takers.iter().any(|taker| taker.is("RNTO") && is_safe(taker, pathname)) {
+                world.file("srv/mine", "mine");
+                client.expect("RNFR /mine", 350);
+                client.say([b"RNTO ", pathname].concat());
+            }
+            assert_eq!(["out", "srv_x"].map(|name| snapshot(&world.at(name))), outside, "{shown}");
+        }
         let names = fs::read_dir(world.path()).unwrap().count();
         assert_eq!(names, 4, "something was made beside the root");
-    }
-}
-
-trait MapToStrings {
-    fn map_to_strings(&self) -> Vec<String>;
-}
-
-impl MapToStrings for [&str] {
-    fn map_to_strings(&self) -> Vec<String> {
-        self.iter().map(|text| (*text).to_owned()).collect()
+        assert_eq!(fs::read(world.at(super::MARK)).unwrap(), CANARY.as_bytes());
     }
 }
 
@@ -136,7 +132,7 @@ fn plant_links(world: &Tree) -> Vec<String> {
     world.link("srv/chain", "rel").link("srv/root", "/").link("srv/proc", "/proc/self/root");
     world.link("srv/sibling", "../srv_x").link("srv/dangling", "../out/new");
     let mut pathnames =
-        ["abs", "rel", "file", "relfile", "chain", "d/up", "d/up/f", "sibling", "dangling"].map_to_strings();
+        ["abs", "rel", "file", "relfile", "chain", "d/up", "d/up/f", "sibling", "dangling"].map(str::to_owned).to_vec();
     for link in ["abs", "rel", "chain", "sibling", "root/../out", "d/up/.."] {
         pathnames.extend(["secret", "d/f", "d", "new"].map(|name| format!("{link}/{name}")));
     }
@@ -145,34 +141,49 @@ fn plant_links(world: &Tree) -> Vec<String> {
     pathnames
 }
 
+/// Makes the root as it was at first: commands remove and replace links.
+fn plant_again(world: &Tree) {
+    for entry in fs::read_dir(world.at("srv")).unwrap() {
+        let path = entry.unwrap().path();
+        let removed =
+            if path.is_symlink() || !path.is_dir() { fs::remove_file(path) } else { fs::remove_dir_all(path) };
+        removed.unwrap();
+    }
+    world.file("srv/f", "inside").file("srv/d/f", "inside d").file("srv/mine", "mine");
+    plant_links(world);
+}
+
 #[test]
 fn links_that_lead_out() {
     for symlinks in ["inside", "none"] {
         let world = world();
-        let mut pathnames = plant_links(&world);
+        let pathnames = plant_links(&world);
         let server = serve(&world, &["--symlinks", symlinks]);
-        // A link itself may be removed, so every round plants them again.
-        while let Some(pathname) = pathnames.pop() {
-            let _ = fs::remove_dir_all(world.at("srv"));
-            world.file("srv/f", "inside").file("srv/d/f", "inside d");
-            plant_links(&world);
-            try_everything_once(&world, &server, &pathname);
+        let outside = ["out", "srv_x"].map(|name| snapshot(&world.at(name)));
+        let mut client = login(&server);
+        let takers = takers(&mut client);
+        for pathname in &pathnames {
+            for taker in &takers {
+                plant_again(&world);
+                client.expect("CWD /", 250);
+                let line = taker.with(pathname);
+                if taker.is("RNTO") {
+                    client.expect("RNFR mine", 350);
+                }
+                let (reply, data) = say(&mut client, &line, taker.has_data);
+                tells_nothing(&line, &reply, &data);
+                // Who got in goes on from there.
+                if taker.is("CWD") && reply.code == 250 {
+                    for line in ["LIST", "RETR secret", "RETR f", "RETR d/f", "MLSD"] {
+                        let (octets, reply) = client.fetch(line.as_bytes());
+                        tells_nothing(line.as_bytes(), &reply, &octets);
+                    }
+                    client.store("planted", b"intruder");
+                }
+            }
+            assert_eq!(["out", "srv_x"].map(|name| snapshot(&world.at(name))), outside, "{pathname}");
         }
     }
-}
-
-/// As [`try_everything`], but the root is a new directory each time: the server must follow its own descriptor, so
-/// each round has a session that logs in anew.
-fn try_everything_once(world: &Tree, server: &Server, pathname: &str) {
-    let outside = ["out", "srv_x"].map(|name| snapshot(&world.at(name)));
-    let mut client = login(server);
-    for (command, has_data) in COMMANDS {
-        let line = command.replace('*', pathname);
-        let (reply, data) = say(&mut client, &line, *has_data);
-        assert!(!has_canary(reply.text().as_bytes()) && !has_canary(&data), "{line}: {reply}");
-        client.expect("CWD /", 250);
-    }
-    assert_eq!(["out", "srv_x"].map(|name| snapshot(&world.at(name))), outside, "{pathname}");
 }
 
 #[test]

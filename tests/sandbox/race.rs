@@ -10,8 +10,10 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::{CANARY, MARK, has_canary, login, serve, snapshot, world};
 use crate::support::{Server, Tree};
 
-/// How often each client asks.
-const ROUNDS: usize = 250;
+/// How many ask at the same time.
+const CLIENTS: usize = 8;
+/// How often each of them asks.
+const ROUNDS: usize = 150;
 
 /// Exchanges two names until `stop`; counts how often.
 fn swap(tree: &Tree, [one, other]: [&str; 2], stop: &AtomicBool) -> usize {
@@ -24,14 +26,14 @@ fn swap(tree: &Tree, [one, other]: [&str; 2], stop: &AtomicBool) -> usize {
     count
 }
 
-/// Runs `client` in four threads while `names` change places in two.
+/// Runs `client` in [`CLIENTS`] threads while `names` change places in two.
 fn race(world: &Tree, server: &Server, names: [&str; 2], client: impl Fn(&Server, usize) + Sync) {
     let (stop, swaps) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let swappers: Vec<_> =
             (0..2).map(|_| scope.spawn(|| swaps.fetch_add(swap(world, names, &stop), Ordering::Relaxed))).collect();
         let client = &client;
-        let clients: Vec<_> = (0..4).map(|number| scope.spawn(move || client(server, number))).collect();
+        let clients: Vec<_> = (0..CLIENTS).map(|number| scope.spawn(move || client(server, number))).collect();
         // Every thread ends before a failure is told, else the swappers would go on for ever.
         let ended: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
         stop.store(true, Ordering::Relaxed);
@@ -70,6 +72,32 @@ fn a_directory_and_a_link_out_change_places() {
             }
         });
         assert_eq!(snapshot(&world.at("out")), outside, "--symlinks {symlinks}: something outside was changed");
+    }
+}
+
+/// As above, and long enough to find a window of microseconds: 100,000 reads for each policy. For by hand:
+/// `cargo test --test sandbox -- --ignored`.
+#[test]
+#[ignore = "takes minutes"]
+fn a_hundred_thousand_reads() {
+    const READS: usize = 100_000;
+    for symlinks in ["inside", "none"] {
+        let world = world();
+        symlink(world.at("out/d"), world.at("srv/link")).unwrap();
+        let server = serve(&world, &["--symlinks", symlinks]);
+        let whole = AtomicUsize::new(0);
+        race(&world, &server, ["srv/d", "srv/link"], |server, _| {
+            let mut client = login(server);
+            for round in 0..READS / CLIENTS {
+                let (octets, reply) = client.retrieve("d/f");
+                assert!(!has_canary(&octets), "round {round}: the canary came out");
+                assert!(octets.is_empty() || octets == b"inside d", "round {round}: {}", octets.escape_ascii());
+                whole.fetch_add(usize::from(reply.code == 226), Ordering::Relaxed);
+            }
+        });
+        let whole = whole.into_inner();
+        println!("--symlinks {symlinks}: {READS} reads, {whole} of them whole, none of them from outside");
+        assert!(whole > READS / 100, "the file was hardly ever there to be read: {whole}");
     }
 }
 

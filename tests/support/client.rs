@@ -303,7 +303,8 @@ impl Client {
         (String::from_utf8_lossy(&octets).into_owned(), reply)
     }
 
-    fn fetch(&mut self, line: &[u8]) -> (Vec<u8>, Reply) {
+    /// Whatever sends octets over a data connection, over EPSV: the octets and the last reply.
+    pub fn fetch(&mut self, line: &[u8]) -> (Vec<u8>, Reply) {
         let mut data = self.epsv();
         let reply = self.say(line);
         if reply.is_final() {

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -87,7 +88,18 @@ impl Server {
     /// Starts `ferryd DIRECTORY ARGS` on a free port of 127.0.0.1, unless `args` say where it is to listen, and waits
     /// until it says that it serves.
     pub fn start(directory: &Path, args: &[&str]) -> Server {
-        let mut child = Server::command(directory, args).spawn().expect("ferryd starts");
+        let child = Server::command(directory, args).spawn().expect("ferryd starts");
+        Server::of(child, args)
+    }
+
+    /// The same as another user, one without rights; nothing where this one cannot become another, or that one cannot
+    /// run the program.
+    pub fn start_as_nobody(directory: &Path, args: &[&str]) -> Option<Server> {
+        let child = Server::command(directory, args).uid(65_534).gid(65_534).spawn().ok()?;
+        Some(Server::of(child, args))
+    }
+
+    fn of(mut child: Child, args: &[&str]) -> Server {
         let output = Capture::of(child.stdout.take().unwrap());
         let log = Capture::of(child.stderr.take().unwrap());
         let Some(address) = output.wait(served_address) else {

@@ -33,10 +33,21 @@ pub struct Tree {
 impl Tree {
     /// Makes the directory.
     pub fn new() -> Tree {
+        Tree::new_in(&std::env::temp_dir())
+    }
+
+    /// Makes it in memory, where there is such a place: for what a disk takes long to make.
+    pub fn new_in_memory() -> Tree {
+        let memory = Path::new("/dev/shm");
+        let usable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
+        if usable { Tree::new_in(memory) } else { Tree::new() }
+    }
+
+    fn new_in(place: &Path) -> Tree {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = std::env::temp_dir().join(format!("ferryd-test-{}-{count}", std::process::id()));
+            let path = place.join(format!("ferryd-test-{}-{count}", std::process::id()));
             match fs::create_dir(&path) {
                 Ok(()) => {
                     give_to_server(&path);
