@@ -13,6 +13,8 @@ mod descriptors;
 mod listings;
 #[path = "limits/pace.rs"]
 mod pace;
+#[path = "limits/loris.rs"]
+mod loris;
 #[path = "limits/passive.rs"]
 mod passive;
 #[path = "limits/rates.rs"]
