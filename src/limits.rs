@@ -36,6 +36,13 @@ pub const RECURSION_DEPTH_MAX: usize = 32;
 pub const RECURSION_ENTRIES_MAX: usize = 100_000;
 /// Entries that STAT with a pathname shows, because its answer is one reply.
 pub const STAT_ENTRIES_MAX: usize = 1_000;
+/// Steps of a listing that one STAT may take, for a directory of which little is to be shown.
+pub const STAT_STEPS_MAX: usize = 8;
+/// How often a listing reads from a directory in one step: some hundred to some thousand names, whether they are to be
+/// shown or not.
+pub const LISTING_READS_PER_STEP: usize = 8;
+/// A pattern; no name is longer (NAME_MAX), and the time that it takes grows with it.
+pub const PATTERN_OCTETS_MAX: usize = 255;
 /// Octets of a STAT reply.
 pub const STAT_OCTETS_MAX: usize = 256 * 1024;
 /// Wrong passwords after which a session is closed (RFC 2577 section 5 asks for a limit; 3 is everybody's).

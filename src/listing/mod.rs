@@ -17,8 +17,8 @@ pub use order::{Switches, split_switches};
 use crate::account::Rights;
 use crate::fs::{self, Directory, Errno, Facts, Kind, Patience, Root, VirtualPath, glob};
 use crate::limits::{
-    LISTING_OCTETS_AHEAD, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX, SORTED_ENTRIES_MAX, STAT_ENTRIES_MAX,
-    STAT_OCTETS_MAX,
+    LISTING_OCTETS_AHEAD, LISTING_READS_PER_STEP, PATTERN_OCTETS_MAX, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX,
+    SORTED_ENTRIES_MAX, STAT_ENTRIES_MAX, STAT_OCTETS_MAX, STAT_STEPS_MAX,
 };
 use memo::Memo;
 use order::{Form, Order};
@@ -212,6 +212,9 @@ impl Listing {
         if !glob::is_pattern(leaf) {
             return Err(fs::Error::Os(Errno::NOENT));
         }
+        if leaf.len() > PATTERN_OCTETS_MAX {
+            return Err(fs::Error::Os(Errno::NAMETOOLONG));
+        }
         let shown = selection.written.len() - leaf.len().min(selection.written.len());
         let prefix = selection.written[..shown].to_vec();
         let pattern = leaf.to_vec();
@@ -257,14 +260,16 @@ impl Listing {
         Ok(())
     }
 
-    /// Adds the next lines to `output`: at most about `LISTING_OCTETS_AHEAD` octets.
+    /// Adds the next lines to `output`: at most about `LISTING_OCTETS_AHEAD` octets; and none, where those that were
+    /// looked at in one step are not to be shown.
     ///
     /// # Errors
     /// `WouldWait`, with nothing changed, where `patience` does not allow to wait; else what the file system said.
     pub fn fill(&mut self, output: &mut Vec<u8>, patience: Patience) -> Result<Fill, fs::Error> {
         self.root.set_patience(patience);
         output.append(&mut self.first);
-        while output.len() < LISTING_OCTETS_AHEAD {
+        let mut reads = LISTING_READS_PER_STEP;
+        while output.len() < LISTING_OCTETS_AHEAD && reads > 0 {
             let Some(mut open) = self.open.take() else {
                 if self.pending.is_empty() || self.entries_left == 0 {
                     return Ok(Fill::End);
@@ -272,7 +277,7 @@ impl Listing {
                 self.open_next(output)?;
                 continue;
             };
-            match self.fill_from(&mut open, output, patience) {
+            match self.fill_from(&mut open, output, patience, &mut reads) {
                 Ok(Fill::More) => self.open = Some(open),
                 Ok(Fill::End) => {}
                 Err(error) => {
@@ -284,10 +289,17 @@ impl Listing {
         Ok(Fill::More)
     }
 
-    fn fill_from(&mut self, open: &mut Open, output: &mut Vec<u8>, patience: Patience) -> Result<Fill, fs::Error> {
+    fn fill_from(
+        &mut self,
+        open: &mut Open,
+        output: &mut Vec<u8>,
+        patience: Patience,
+        reads: &mut usize,
+    ) -> Result<Fill, fs::Error> {
         open.directory.check(patience)?;
         match &mut open.reading {
             Reading::Gathering(gathered) => {
+                *reads -= 1;
                 let more = gather(&mut open.directory, gathered, open.pattern.as_deref(), &self.switches, patience)?;
                 if more && gathered.len() < SORTED_ENTRIES_MAX {
                     return Ok(Fill::More);
@@ -308,6 +320,7 @@ impl Listing {
                 if *rest == Rest::Nothing {
                     return Ok(Fill::End);
                 }
+                *reads -= 1;
                 let more = self.show_next(open, output, patience)?;
                 let Reading::Showing { rest, .. } = &mut open.reading else { return Ok(Fill::End) };
                 *rest = if more { Rest::Unsorted } else { Rest::Nothing };
@@ -397,14 +410,14 @@ impl Listing {
     pub fn collect_bounded(mut self, patience: Patience) -> Result<Vec<Vec<u8>>, fs::Error> {
         self.entries_left = self.entries_left.min(STAT_ENTRIES_MAX);
         let mut text = Vec::new();
-        let whole = loop {
+        let (mut filled, mut steps) = (Fill::More, 0);
+        while filled == Fill::More && text.len() <= STAT_OCTETS_MAX && steps < STAT_STEPS_MAX {
             let mut piece = Vec::new();
-            let filled = self.fill(&mut piece, patience)?;
+            filled = self.fill(&mut piece, patience)?;
             text.append(&mut piece);
-            if filled == Fill::End || text.len() > STAT_OCTETS_MAX {
-                break filled == Fill::End && self.entries_left > 0;
-            }
-        };
+            steps += 1;
+        }
+        let whole = filled == Fill::End && self.entries_left > 0;
         if !whole {
             text.extend_from_slice(b"(There may be more: this reply ends here. LIST shows all.)\r\n");
         }

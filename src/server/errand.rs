@@ -101,13 +101,15 @@ impl Errand {
     }
 }
 
-/// Several steps at once, as long as the network takes part: bringing an errand back has its price.
+/// Several steps at once, as long as the network takes part: bringing an errand back has its price. A listing of which
+/// nothing is to be shown for a while comes back as well, so that other errands have their turn.
 fn step(stream: &mut Stream, transfer: &mut Transfer, budget: usize, scratch: &mut Scratch) -> Progress {
     let begin = transfer.octets();
     loop {
         let left = (begin + budget as u64).saturating_sub(transfer.octets());
+        let before = transfer.octets();
         match transfer.step(stream, left as usize, scratch, Patience::MayWait) {
-            Progress::Again if left > 0 => {}
+            Progress::Again if left > 0 && transfer.octets() > before => {}
             progress => return progress,
         }
     }
