@@ -23,7 +23,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use crate::auth::{self, Accounts, Users};
 use crate::fs::Unwanted;
-use crate::limits::{TRANSFER_OCTETS_PER_TURN, TRANSFER_OCTETS_PER_TURN_ALONE};
+use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN, TRANSFER_OCTETS_PER_TURN, TRANSFER_OCTETS_PER_TURN_ALONE};
 use crate::net::{Network, Stream, canonical};
 use crate::options::Options;
 use crate::protocol::state::Protection;
@@ -258,7 +258,8 @@ impl Server {
             return;
         }
         let Some(door) = self.doors.get(number) else { return };
-        for _ in 0..crate::limits::ACCEPTS_PER_TURN {
+        let mut failed = 0;
+        for _ in 0..ACCEPTS_PER_TURN {
             match self.admission.accept(door, &mut self.context.bans, self.context.now) {
                 Accepted::Session(stream, peer) => {
                     let (stream, peer) = (Stream::new(stream), canonical(peer));
@@ -271,12 +272,18 @@ impl Server {
                     }
                 }
                 Accepted::Refused => {}
+                Accepted::Failed => failed += 1,
                 Accepted::Nobody => return,
                 Accepted::OutOfDescriptors => {
-                    self.paused = Some(self.context.now + crate::limits::ACCEPT_PAUSE);
+                    self.paused = Some(self.context.now + ACCEPT_PAUSE);
                     return;
                 }
             }
+        }
+        if failed == ACCEPTS_PER_TURN {
+            log::error!("cannot accept: {failed} connections in a row have failed");
+            self.paused = Some(self.context.now + ACCEPT_PAUSE);
+            return;
         }
         // There may be more of them, and no further event will say so.
         self.rang.push(LISTENER_BELL + number);

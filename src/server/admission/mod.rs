@@ -30,6 +30,8 @@ pub enum Accepted {
     Refused,
     /// Nobody waits.
     Nobody,
+    /// The connection that was next is none any more, or accepting itself fails: many of these, and it must pause.
+    Failed,
     /// Accepting must pause.
     OutOfDescriptors,
 }
@@ -136,7 +138,10 @@ impl Admission {
                 Accepted::OutOfDescriptors
             }
             // Accept is also told of what has befallen the connection itself: the next one may be well.
-            _ => Accepted::Refused,
+            _ => {
+                log::debug!("cannot accept: {error}");
+                Accepted::Failed
+            }
         }
     }
 
