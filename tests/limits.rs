@@ -11,10 +11,10 @@ mod control;
 mod descriptors;
 #[path = "limits/listings.rs"]
 mod listings;
-#[path = "limits/pace.rs"]
-mod pace;
 #[path = "limits/loris.rs"]
 mod loris;
+#[path = "limits/pace.rs"]
+mod pace;
 #[path = "limits/passive.rs"]
 mod passive;
 #[path = "limits/rates.rs"]

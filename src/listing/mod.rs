@@ -141,6 +141,8 @@ pub struct Listing {
     pending: Vec<Pending>,
     entries_left: usize,
     memo: Memo,
+    /// Why something is not in it that should be: told when the rest was shown.
+    missed: Option<fs::Error>,
 }
 
 impl Listing {
@@ -166,6 +168,7 @@ impl Listing {
             pending: Vec::new(),
             memo: Memo::default(),
             entries_left: if selection.switches.recursive { RECURSION_ENTRIES_MAX } else { usize::MAX },
+            missed: None,
         };
         match root.link_facts(&selection.path) {
             Ok(facts) => listing.open_found(&selection, facts)?,
@@ -272,7 +275,11 @@ impl Listing {
         while output.len() < LISTING_OCTETS_AHEAD && reads > 0 {
             let Some(mut open) = self.open.take() else {
                 if self.pending.is_empty() || self.entries_left == 0 {
-                    return Ok(Fill::End);
+                    return match self.missed {
+                        None => Ok(Fill::End),
+                        Some(error) if output.is_empty() => Err(error),
+                        Some(_) => Ok(Fill::More),
+                    };
                 }
                 self.open_next(output)?;
                 continue;
@@ -356,8 +363,10 @@ impl Listing {
             output.extend_from_slice(b"\r\n");
             return;
         }
-        // Who was deleted since its name was read is not there, and that is no error.
-        let Some(facts) = facts.or_else(|| open.directory.facts(name).ok()) else { return };
+        let facts = match facts.map_or_else(|| open.directory.facts(name), Ok) {
+            Ok(facts) => facts,
+            Err(error) => return self.miss(error),
+        };
         let target = match (self.style, facts.kind) {
             (Style::Names, _) => None,
             (_, Kind::Link) => open.directory.read_link(name).ok(),
@@ -376,6 +385,26 @@ impl Listing {
         self.format.line(output, self.style, [prefix, name], &facts, target.as_deref(), self.now, &mut self.memo);
         if self.switches.recursive && facts.kind == Kind::Directory && open.depth < RECURSION_DEPTH_MAX {
             self.pending.push(Pending { parent: open.names.clone(), name: name.into(), depth: open.depth + 1 });
+        }
+    }
+
+    /// Leaves something out. Who was deleted since its name was read is not there, and who may not be looked at is not
+    /// for this process; a disk or a system that fails is another matter.
+    fn miss(&mut self, error: fs::Error) {
+        let is_expected = matches!(
+            error,
+            fs::Error::Os(
+                Errno::NOENT
+                    | Errno::NOTDIR
+                    | Errno::LOOP
+                    | Errno::ACCESS
+                    | Errno::PERM
+                    | Errno::NOTCONN
+                    | Errno::STALE
+            )
+        );
+        if !is_expected {
+            self.missed.get_or_insert(error);
         }
     }
 
@@ -399,8 +428,8 @@ impl Listing {
                     self.pending.push(pending);
                     return Err(fs::Error::WouldWait);
                 }
-                // Not readable, or gone: the rest of the tree is still worth showing.
-                Err(_) => {}
+                // The rest of the tree is still worth showing.
+                Err(error) => self.miss(error),
             }
         }
         Ok(())
