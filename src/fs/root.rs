@@ -10,6 +10,8 @@ use rustix::fs::{
     Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, accessat, openat2, readlinkat, statx,
 };
 
+use rustix::io::retry_on_intr;
+
 use super::{Directory, Disks, Errno, Error, Facts, Kind, Patience, Source, Symlinks, Uploads, VirtualPath, Waits};
 
 /// How often a name is resolved again where a rename crossed it.
@@ -274,7 +276,8 @@ fn resolve_once(at: impl AsFd, path: &[u8], flags: OFlags, resolve: ResolveFlags
 
 /// The facts of `name` in the directory `at`, or of `at` itself where `flags` has `EMPTY_PATH`.
 pub(super) fn facts_at(at: impl AsFd, name: &[u8], flags: AtFlags) -> Result<Facts, Errno> {
-    Ok(facts(&statx(at, name, flags | AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)?))
+    let flags = flags | AtFlags::SYMLINK_NOFOLLOW;
+    Ok(facts(&retry_on_intr(|| statx(&at, name, flags, StatxFlags::BASIC_STATS))?))
 }
 
 fn facts(statx: &Statx) -> Facts {
