@@ -8,6 +8,8 @@
 mod atomic;
 #[path = "faults/atomic_names.rs"]
 mod atomic_names;
+#[path = "faults/careful.rs"]
+mod careful;
 #[path = "transfer/common.rs"]
 #[allow(dead_code)]
 mod common;
@@ -18,6 +20,8 @@ mod disk;
 mod disks;
 #[path = "faults/files.rs"]
 mod files;
+#[path = "faults/injected.rs"]
+mod injected;
 #[path = "faults/killed.rs"]
 mod killed;
 #[path = "faults/left_over.rs"]
@@ -37,6 +41,15 @@ fn login(server: &Server) -> Client {
     let mut client = Client::login(server.address(), "u", "secret");
     client.expect("TYPE I", 200);
     client
+}
+
+/// The processor's time that the server has used so far, to a hundredth of a second.
+fn processor_time(server: &Server) -> std::time::Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
+    // The name in parentheses may hold anything; what follows is the third field and further ones (proc(5)).
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    std::time::Duration::from_millis(ticks * 10)
 }
 
 /// Says that a test did not run, or fails where everything must be there.
