@@ -17,7 +17,7 @@ use mio::Waker;
 use super::certificate;
 use crate::account::{Account, Credentials};
 use crate::auth::{self, Accounts, Users};
-use crate::fs::{self, Disks, Patience, Root, Unwanted};
+use crate::fs::{self, Disks, Errno, Patience, Root, Unwanted};
 use crate::limits::{ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, HELPER_STUCK_AFTER, HELPERS_STUCK_MAX};
 use crate::net::Stream;
 use crate::net::tls::{Kernel, Stamp};
@@ -52,7 +52,7 @@ pub enum Errand {
 /// What comes back.
 #[derive(Debug)]
 pub enum Return {
-    Login(Option<(Account, Root)>),
+    Login(Result<(Account, Root), NoLogin>),
     Command(Box<Deferred>),
     Step(Stream, Box<Transfer>, Progress),
     Resolved(io::Result<Vec<IpAddr>>),
@@ -72,10 +72,10 @@ impl Errand {
     fn run(self, scratch: &mut Scratch) -> Return {
         match self {
             Errand::Login { users, credentials, disks } => {
-                let account = users.verify(&credentials);
-                Return::Login(account.and_then(|account| enter(account, &disks, Patience::MayWait).ok()))
+                let account = users.verify(&credentials).ok_or(NoLogin::Refused);
+                Return::Login(account.and_then(|account| enter(account, &disks, Patience::MayWait)))
             }
-            Errand::Enter(account, disks) => Return::Login(enter(*account, &disks, Patience::MayWait).ok()),
+            Errand::Enter(account, disks) => Return::Login(enter(*account, &disks, Patience::MayWait)),
             Errand::Command(mut deferred) => {
                 deferred.run();
                 Return::Command(deferred)
@@ -125,6 +125,8 @@ pub fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
 pub enum NoLogin {
     /// The disk would have to be waited for.
     WouldWait(Box<Account>),
+    /// It is not the user's fault, and may go well the next time.
+    OutOfResources,
     Refused,
 }
 
@@ -138,7 +140,10 @@ pub fn enter(account: Account, disks: &Arc<Disks>, patience: Patience) -> Result
         Err(fs::Error::WouldWait) => Err(NoLogin::WouldWait(Box::new(account))),
         Err(error) => {
             log::error!("the directory {} of {:?} cannot be opened: {error}", account.root.display(), account.name);
-            Err(NoLogin::Refused)
+            match error {
+                fs::Error::Os(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Err(NoLogin::OutOfResources),
+                _ => Err(NoLogin::Refused),
+            }
         }
     }
 }

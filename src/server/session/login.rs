@@ -18,15 +18,14 @@ impl Session {
     pub(super) fn check(&mut self, credentials: Credentials, key: Key, context: &mut Context) {
         self.away = Away::Login(context.now, credentials.user.clone());
         if matches!(credentials.proof, Proof::Password(_)) && !context.client_login.password_counts() {
-            return self.checked(None, context);
+            return self.checked(Err(NoLogin::Refused), context);
         }
         let errand = match context.users.verify_at_once(&credentials) {
             Some(account) => match enter(account, &context.disks, Patience::CachedOnly) {
-                Ok(entered) => return self.checked(Some(entered), context),
-                Err(NoLogin::Refused) => return self.checked(None, context),
                 Err(NoLogin::WouldWait(account)) => Errand::Enter(account, context.disks.clone()),
+                entered => return self.checked(entered, context),
             },
-            None if !context.users.is_costly() => return self.checked(None, context),
+            None if !context.users.is_costly() => return self.checked(Err(NoLogin::Refused), context),
             None => Errand::Login { users: context.users.clone(), credentials, disks: context.disks.clone() },
         };
         if context.helpers.lend(key, errand).is_err() {
@@ -37,17 +36,19 @@ impl Session {
 
     /// The verdict on credentials. A refusal is told at a whole step after PASS came, so that the time tells nothing of
     /// what was wrong.
-    pub(super) fn checked(&mut self, account: Option<(Account, Root)>, context: &mut Context) {
+    pub(super) fn checked(&mut self, account: Result<(Account, Root), NoLogin>, context: &mut Context) {
         let Away::Login(since, user) = mem::replace(&mut self.away, Away::Nothing) else { return };
         match account {
-            Some((account, root)) => {
+            Ok((account, root)) => {
                 log::info!("{}: logged in as {}", self.peer().ip(), Shown(account.name.as_bytes()));
                 self.allowance = context.rates.allow(&account, context.now);
                 self.interpreter.verdict(Some((account, root)));
                 // Who has just logged in has just been heard of, however long the hash took.
                 self.active = Instant::now();
             }
-            None => {
+            // Nobody is to be told that his password is wrong, or to count as one who guesses.
+            Err(NoLogin::OutOfResources) => self.interpreter.farewell("Out of resources; try again later."),
+            Err(NoLogin::Refused | NoLogin::WouldWait(_)) => {
                 log::warn!("{}: login failed for {}", self.peer().ip(), Shown(&user));
                 self.count_failure(context);
                 let steps = since.elapsed().as_millis() / LOGIN_REFUSAL_STEP.as_millis() + 1;
