@@ -13,6 +13,8 @@ mod careful;
 #[path = "transfer/common.rs"]
 #[allow(dead_code)]
 mod common;
+#[path = "faults/descriptors.rs"]
+mod descriptors;
 #[path = "slow_disk/disk.rs"]
 #[allow(dead_code)]
 mod disk;
@@ -26,6 +28,8 @@ mod injected;
 mod killed;
 #[path = "faults/left_over.rs"]
 mod left_over;
+#[path = "faults/many.rs"]
+mod many;
 mod support;
 
 use common::*;

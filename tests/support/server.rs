@@ -88,8 +88,25 @@ impl Server {
     /// Starts `ferryd DIRECTORY ARGS` on a free port of 127.0.0.1, unless `args` say where it is to listen, and waits
     /// until it says that it serves.
     pub fn start(directory: &Path, args: &[&str]) -> Server {
-        let child = Server::command(directory, args).spawn().expect("ferryd starts");
-        Server::of(child, args)
+        Server::of(Server::command(directory, args).spawn().expect("ferryd starts"), args)
+    }
+
+    /// Starts it from a shell, behind `before` (`ulimit -n 64`), in the same process.
+    pub fn start_behind(before: &str, directory: &Path, args: &[&str]) -> Server {
+        let ferryd = Server::command(directory, args);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+            .arg(ferryd.get_program())
+            .args(ferryd.get_args());
+        for (name, value) in ferryd.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Server::of(command.spawn().expect("ferryd starts"), args)
     }
 
     /// The same as another user, one without rights; nothing where this one cannot become another, or that one cannot
