@@ -102,7 +102,22 @@ impl Unlogged {
             Shown(subject.path.normalized().as_bytes()),
             self.ended.report.octets,
             self.ended.duration.as_secs_f64(),
-            if complete { "" } else { ", incomplete" },
+            self.ended.report.outcome.as_ref().map_or_else(reason, |()| String::new()),
         );
     }
+}
+
+/// Why a transfer is not complete, for the log.
+fn reason(failure: &Failure) -> String {
+    let reason = match failure {
+        Failure::Aborted => "the client has said ABOR",
+        Failure::ConnectionLost => "a connection was lost",
+        Failure::Stalled => "nothing moved for too long",
+        Failure::Shrunk => "the file became shorter",
+        Failure::Stopping => "the server is stopping",
+        Failure::Truncated => "the end was not announced",
+        Failure::NoConnection(_) | Failure::NotReused | Failure::Handshake => "there was no data connection",
+        Failure::File(error) => return format!(", incomplete: {error}"),
+    };
+    format!(", incomplete: {reason}")
 }
