@@ -10,6 +10,8 @@ mod atomic;
 mod atomic_names;
 #[path = "faults/careful.rs"]
 mod careful;
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "transfer/common.rs"]
 #[allow(dead_code)]
 mod common;
@@ -30,6 +32,10 @@ mod killed;
 mod left_over;
 #[path = "faults/many.rs"]
 mod many;
+#[path = "faults/network.rs"]
+mod network;
+#[path = "faults/stopped.rs"]
+mod stopped;
 mod support;
 
 use common::*;
