@@ -42,8 +42,8 @@ impl CivilTime {
         }
     }
 
-    /// The seconds since 1970, or nothing where there is no such date or time. A leap second (60) counts as the
-    /// second after it.
+    /// The seconds since 1970, or nothing where there is no such date or time, or they do not fit. A leap second (60)
+    /// counts as the second after it.
     pub fn to_unix(self) -> Option<i64> {
         let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
         let month_days = match self.month {
@@ -55,14 +55,16 @@ impl CivilTime {
         if self.day == 0 || self.day > month_days || self.hour > 23 || self.minute > 59 || self.second > 60 {
             return None;
         }
-        let year = self.year - i64::from(self.month <= 2);
+        // Wider than the answer, which alone has to fit.
+        let year = i128::from(self.year) - i128::from(self.month <= 2);
         let era = year.div_euclid(400);
         let year_of_era = year.rem_euclid(400);
-        let month = i64::from(self.month);
-        let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(self.day) - 1;
+        let month = i128::from(self.month);
+        let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + i128::from(self.day) - 1;
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         let days = era * 146_097 + day_of_era - 719_468;
-        Some(days * DAY_SECONDS + i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second))
+        let clock = i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
+        i64::try_from(days * i128::from(DAY_SECONDS) + i128::from(clock)).ok()
     }
 }
 
@@ -167,6 +169,9 @@ mod tests {
             assert_eq!(TimeVal(seconds).to_string(), shown);
             assert_eq!(CivilTime::from_unix(seconds).to_unix(), Some(seconds));
         }
+        for seconds in [i64::MIN, i64::MIN + 1, i64::MAX] {
+            assert_eq!(CivilTime::from_unix(seconds).to_unix(), Some(seconds));
+        }
         let mut seconds = -70_000_000_000;
         while seconds < 70_000_000_000 {
             assert_eq!(CivilTime::from_unix(seconds).to_unix(), Some(seconds));
@@ -187,6 +192,8 @@ mod tests {
             CivilTime { hour: 24, ..right },
             CivilTime { minute: 60, ..right },
             CivilTime { second: 61, ..right },
+            CivilTime { year: i64::MAX, month: 1, ..right },
+            CivilTime { year: i64::MIN, month: 1, ..right },
         ];
         assert!(wrong.iter().all(|time| time.to_unix().is_none()));
     }
