@@ -182,6 +182,8 @@ pub const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(60);
 pub const EXPIRY_TOLD_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// A file of certificates or of a key; a larger one is not one (a bundle of all the world's CAs is 220 KB).
 pub const PEM_FILE_OCTETS_MAX: u64 = 1024 * 1024;
+/// Of a damaged line in such a file, so much is shown: who made it may have put a megabyte there.
+pub const PEM_LINE_SHOWN_OCTETS: usize = 64;
 /// How long before its end a certificate is warned of.
 pub const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 /// How long a passive listener is kept for the next data connection of the same session: a client that fetches many

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::limits::PEM_FILE_OCTETS_MAX;
+use crate::limits::{PEM_FILE_OCTETS_MAX, PEM_LINE_SHOWN_OCTETS};
 
 /// Why a certificate or a key cannot be used: the file, and what is wrong with it.
 #[derive(Debug)]
@@ -189,13 +189,22 @@ pub(super) fn parse(octets: &[u8]) -> Result<Pem, Problem> {
             Ok((kind, der)) => pem.key = pem.key.or_else(|| PrivateKeyDer::from_pem(kind, der)),
             // The older form of encryption looks like a damaged section.
             Err(_) if encrypted => {}
-            Err(pem::Error::MissingSectionEnd { end_marker }) => {
-                return Err(Problem::Damaged(format!("it has no line {}", String::from_utf8_lossy(&end_marker))));
+            // The marker is the name alone, whatever the documentation of the crate says.
+            Err(pem::Error::MissingSectionEnd { end_marker: name }) => {
+                return Err(Problem::Damaged(format!("it has no line -----END {}-----", shown(&name))));
+            }
+            Err(pem::Error::IllegalSectionStart { line }) => {
+                return Err(Problem::Damaged(format!("no section begins with {}", shown(&line))));
             }
             Err(error) => return Err(Problem::Damaged(error.to_string())),
         }
     }
     Ok(pem)
+}
+
+/// A line of the file for a message: its beginning, and nothing that moves a terminal's cursor.
+fn shown(line: &[u8]) -> String {
+    line[..line.len().min(PEM_LINE_SHOWN_OCTETS)].escape_ascii().to_string()
 }
 
 fn lines(octets: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -155,7 +155,7 @@ fn certificates_that_cannot_be_used() {
         (b"a\0b", "not PEM but binary"),
         (large.as_bytes(), "larger than 1024 KiB"),
         (damaged.as_bytes(), "it is damaged: "),
-        (half.as_bytes(), "it is damaged: "),
+        (half.as_bytes(), "it is damaged: it has no line -----END CERTIFICATE-----"),
         (key.as_bytes(), "certificate and key are swapped"),
         (b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n", "are swapped"),
         (request.as_bytes(), "there is no certificate in it, only CERTIFICATE REQUEST"),
@@ -166,6 +166,12 @@ fn certificates_that_cannot_be_used() {
     ] {
         let error = scratch.load(certificate, &key).unwrap_err();
         assert!(error.starts_with("c: ") && error.contains(said), "{error}");
+    }
+    for (end, said) in
+        [("-----\nAAAA\n", "no line -----END \\x1b[2Jxxx"), ("\nAAAA\n", "begins with -----BEGIN \\x1b[2Jxxx")]
+    {
+        let error = scratch.load(format!("{server}-----BEGIN \x1b[2J{}{end}", "x".repeat(1_000)), &key).unwrap_err();
+        assert!(error.contains(said) && error.len() < 200 && !error.contains('\x1b'), "{error}");
     }
     let error = scratch.load(format!("{ca}{server}"), &key).unwrap_err();
     assert_eq!(error, "c: the certificate of the key is number 2 in the file; it has to be the first");
