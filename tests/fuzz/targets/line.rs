@@ -10,7 +10,7 @@ use crate::random::Random;
 
 const IAC: u8 = 255;
 /// Of what an input may grow to.
-const OCTETS_MAX: usize = 100_000;
+const OCTETS_MAX: usize = 20_000;
 
 pub fn run(octets: &[u8]) {
     let (cuts, octets) = octets.split_at(octets.len().min(8));

@@ -88,16 +88,20 @@ fn taken(name: &str, value: &[u8], options: &Options) {
             assert_eq!(again(format!("{:03o}", options.umask)).umask, options.umask);
         }
         "helpers" => assert!(options.helpers <= HELPERS_MAX, "{text}"),
-        // An empty line is none; the variable may be indented.
-        "user" if value.trim_ascii_start().is_empty() => assert_eq!(options.users.named().count(), 0),
         "user" => {
-            let value = value.trim_ascii_start();
-            let account = options.users.named().next().expect("it was taken");
-            assert!(value.starts_with(account.name.as_bytes()) && !account.name.contains(':'), "{text}");
-            assert_eq!(options.users.named().count(), 1);
+            // One a line, and lines may be indented; the variable comes so.
+            let lines: Vec<&[u8]> = value.split(|octet| *octet == b'\n').map(<[u8]>::trim_ascii_start).collect();
+            let lines: Vec<&[u8]> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+            assert_eq!(options.users.named().count(), lines.len());
             let told = options.describe().join("\n");
-            let password = text.split(':').nth(1).unwrap_or("");
-            assert!(password.len() < 12 || account.name.contains(password) || !told.contains(password), "{told}");
+            for account in options.users.named() {
+                let start = [account.name.as_bytes(), b":"].concat();
+                let line = lines.iter().find(|line| line.starts_with(&start)).expect("its line is there");
+                let password = String::from_utf8_lossy(&line[start.len()..]);
+                let password = password.split(':').next().unwrap_or_default();
+                let named = options.users.named().any(|account| account.name.contains(password));
+                assert!(password.len() < 12 || named || !told.contains(password), "{told}");
+            }
         }
         _ => {}
     }
