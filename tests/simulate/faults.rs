@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferryd::account::{Account, Rights};
-use ferryd::fs::{Disks, Owners, Patience, ProcessIds, Root, Symlinks};
+use ferryd::fs::{Disks, Owners, Patience, ProcessIds, Root, Symlinks, Unwanted, Uploads};
 use ferryd::job::{Failure, Job, Report};
 use ferryd::listing::Format;
 use ferryd::net::Stream;
@@ -129,6 +129,8 @@ struct Session<'a> {
     lent: Option<(Box<Deferred>, usize)>,
     job: Option<Job>,
     ascii: bool,
+    /// Whether uploads are seen only once they are whole.
+    atomic: bool,
     told: Vec<String>,
 }
 
@@ -145,7 +147,9 @@ pub fn session(random: &mut Random, machine: &mut Machine) {
     for (name, content) in &files {
         tree.file(format!("root/{name}"), content);
     }
-    let disks = Arc::new(Disks::probe(Symlinks::Inside).expect("the kernel has openat2"));
+    let atomic = random.once_in(2);
+    let disks = Disks::probe(Symlinks::Inside).expect("the kernel has openat2");
+    let disks = Arc::new(if atomic { disks.with_uploads(Uploads::Atomic) } else { disks });
     let local: SocketAddr = "127.0.0.1:21".parse().unwrap();
     let idle_timeout = Some(Duration::from_secs(300));
     let settings = Settings { umask: 0o022, idle_timeout, format: machine.format.clone(), tls: None };
@@ -162,9 +166,11 @@ pub fn session(random: &mut Random, machine: &mut Machine) {
         lent: None,
         job: None,
         ascii: true,
+        atomic,
         told: Vec::new(),
     };
     session.play();
+    session.sweep();
     session.check_disk();
     drop(session);
     // The pipe of the scratch, and no other.
@@ -248,7 +254,7 @@ impl Session<'_> {
                 let (name, rights, root) = ("al".to_owned(), Rights::READ_WRITE, self.tree.at("root"));
                 let mut open = Root::open(&root, &self.disks, Patience::MayWait).expect("the root is there");
                 open.set_patience(Patience::CachedOnly);
-                self.interpreter.verdict(Some((Account { name, rights, root, anonymous: false }, open)));
+                self.interpreter.verdict(Some((Account { name, rights, root, anonymous: false, rate: None }, open)));
             }
             Action::Defer(deferred) => self.lent = Some((deferred, self.random.below(4))),
             Action::Listen(_) => self.interpreter.listening(Ok(SocketAddr::from(([127, 0, 0, 1], 40_000)))),
@@ -328,6 +334,8 @@ impl Session<'_> {
             Fault::Truncate => {}
             _ => {
                 let untouched = disk.as_deref().unwrap_or_default() == old;
+                let whole = !self.atomic || !truncates || moved.code == Some(226) || untouched;
+                assert!(whole, "half of an atomic upload is seen; {}", conversation());
                 assert!(written.is_some() || untouched, "what is on the disk was not sent; {}", conversation());
                 // An end is an end: in stream mode nobody can tell that the client wanted to send more.
                 let ended = moved.ended_well || fault == Fault::Close;
@@ -414,6 +422,11 @@ impl Session<'_> {
             self.files.insert(to, content);
         }
         Then::GoesOn
+    }
+
+    /// What an errand of the server does: removes what took too long to be removed at once.
+    fn sweep(&self) {
+        self.disks.take_unwanted().into_iter().for_each(Unwanted::remove);
     }
 
     /// The disk is as it should be, and beside the root nothing has changed.
@@ -517,6 +530,9 @@ impl Session<'_> {
             let Running { transfer, server, patience, .. } = &mut running;
             match transfer.step(server, budget, &mut self.machine.scratch, *patience) {
                 Progress::WouldWait => running.patience = Patience::MayWait,
+                // The client is still there; else it would have been a `Leave`.
+                Progress::Whole if !wild || self.random.once_in(3) => running.transfer.confirm(),
+                Progress::Whole => {}
                 Progress::Done(report) => {
                     drop(full);
                     return self.end(running, report, fault, content, uploads);

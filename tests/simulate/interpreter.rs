@@ -400,6 +400,7 @@ impl<'a> Driver<'a> {
             (false, 6) => Err(Failure::Handshake),
             (false, 7) => Err(Failure::NotReused),
             (false, 8) => Err(Failure::Truncated),
+            (false, 9) => Err(Failure::TooSlow),
             (false, _) => Ok(()),
         };
         (self.job, self.aborting) = (None, false);

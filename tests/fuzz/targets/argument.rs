@@ -40,7 +40,9 @@ fn ports(octets: &[u8]) {
         let printed = format!("{},{high},{low}", address.ip().to_string().replace('.', ","));
         assert_eq!(host_port(printed.as_bytes()), Some(address));
         let core = octets.trim_ascii();
-        assert!(core.iter().all(|octet| octet.is_ascii_digit() || *octet == b','), "PORT {}", shown(octets));
+        let numbers = core.split(|octet| *octet == b',').map(decimal);
+        let numbers: Vec<u64> = numbers.map(|number| number.expect("PORT has numbers")).collect();
+        assert!(numbers.len() == 6 && numbers.iter().all(|number| *number < 256), "PORT {}", shown(octets));
     }
     match extended_port(octets) {
         Ok(address) => {

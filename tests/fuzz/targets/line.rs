@@ -17,9 +17,8 @@ pub fn run(octets: &[u8]) {
     let octets = expanded(octets);
     let (lines, answers) = take_all(&mut fed(&[&octets]));
     check(&lines, &answers, &octets);
-    if !octets.contains(&IAC) {
-        assert!(lines == reference(&octets), "{}", shown(&octets));
-    }
+    let (text, refusals) = without_telnet(&octets);
+    assert!(lines == reference(&text) && answers == refusals, "{}", shown(&octets));
     let single: Vec<&[u8]> = octets.chunks(1).collect();
     assert!(take_all(&mut fed(&single)) == (lines.clone(), answers.clone()), "octet by octet: {}", shown(&octets));
     let seed = cuts.iter().fold(0, |seed, octet| seed << 8 | u64::from(*octet));
@@ -91,6 +90,54 @@ fn check(lines: &[Found], answers: &[u8], octets: &[u8]) {
     }
     let requested = octets.windows(2).any(|pair| matches!(pair, [IAC, 251 | 253]));
     assert!(answers.is_empty() || requested, "an answer to nothing: {}", shown(octets));
+}
+
+/// What is left once Telnet's commands are taken out (RFC 854), and the refusals of those that ask for something. From
+/// the first space of a line on, and in one that is too long, only the doubled 255 is Telnet's.
+fn without_telnet(octets: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (mut text, mut refusals, mut rest) = (Vec::new(), Vec::new(), octets);
+    // Where the line begins, and whether it has a space.
+    let (mut start, mut spaced) = (0, false);
+    while let [octet, after @ ..] = rest {
+        let command = *octet == IAC && !spaced && text.len() - start <= LINE_OCTETS_MAX + 1;
+        let (kept, next): (&[u8], &[u8]) = match after {
+            [IAC, next @ ..] if *octet == IAC => (&[IAC], next),
+            [] if *octet == IAC => (&[], &[]),
+            [240..=249, next @ ..] if command => (&[], next),
+            [250, next @ ..] if command => (&[], behind_subnegotiation(next)),
+            [request @ 251..=254, option, next @ ..] if command => {
+                match request {
+                    251 => refusals.extend([IAC, 254, *option]),
+                    253 => refusals.extend([IAC, 252, *option]),
+                    _ => {}
+                }
+                (&[], next)
+            }
+            [251..=254] if command => (&[], &[]),
+            // Not Telnet's: both stay.
+            [_, next @ ..] if *octet == IAC => (&rest[..2], next),
+            next => (&rest[..1], next),
+        };
+        for octet in kept {
+            text.push(*octet);
+            (start, spaced) = if *octet == b'\n' { (text.len(), false) } else { (start, spaced || *octet == b' ') };
+        }
+        rest = next;
+    }
+    (text, refusals)
+}
+
+/// What follows IAC SE. IAC IAC inside is the octet 255, whatever follows.
+fn behind_subnegotiation(octets: &[u8]) -> &[u8] {
+    let mut rest = octets;
+    loop {
+        rest = match rest {
+            [IAC, 240, after @ ..] => return after,
+            [IAC, _, after @ ..] => after,
+            [_, after @ ..] => after,
+            [] => return &[],
+        };
+    }
 }
 
 /// Without Telnet a line is what stands before an LF, less one CR.
