@@ -4,10 +4,11 @@
 
 use std::io::Write;
 
+use super::Style;
 use super::facts::{Fact, FactSet};
 use super::memo::Memo;
-use super::{Rights, Style};
 use crate::account::Right;
+use crate::account::Rights;
 use crate::fs::{self, Facts, Kind, Owner, Owners, ProcessIds, Root, VirtualPath};
 use crate::time::{ListTime, TimeVal};
 

@@ -7,14 +7,15 @@ mod facts;
 mod line;
 mod memo;
 mod order;
+mod selection;
 
 use std::sync::Arc;
 
 pub use facts::FactSet;
 pub use line::Format;
 pub use order::{Switches, split_switches};
+pub use selection::{Selection, Style};
 
-use crate::account::Rights;
 use crate::fs::{self, Directory, Errno, Facts, Kind, Patience, Root, VirtualPath, glob};
 use crate::limits::{
     LISTING_OCTETS_AHEAD, LISTING_READS_PER_STEP, PATTERN_OCTETS_MAX, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX,
@@ -22,46 +23,7 @@ use crate::limits::{
 };
 use memo::Memo;
 use order::{Form, Order};
-
-/// The form of a line.
-#[derive(Clone, Copy, Debug)]
-pub enum Style {
-    /// LIST: as `ls -l`.
-    Long,
-    /// NLST: the name alone.
-    Names,
-    /// MLSD: RFC 3659 section 7.2; the rights decide the `perm` fact.
-    Facts(FactSet, Rights),
-}
-
-/// What is to be listed.
-#[derive(Debug)]
-pub struct Selection {
-    /// A directory, or one entry, or, where there is no such entry, a pattern in its last name.
-    pub path: VirtualPath,
-    /// The path as the client wrote it; what comes before a name that a pattern matched.
-    written: Vec<u8>,
-    switches: Switches,
-    pattern: Pattern,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pattern {
-    Literal,
-    Allowed,
-}
-
-impl Selection {
-    /// LIST and NLST: the name as it is, else as a pattern.
-    pub fn new(path: VirtualPath, written: &[u8], switches: &[u8]) -> Selection {
-        Selection { path, written: written.to_vec(), switches: Switches::parse(switches), pattern: Pattern::Allowed }
-    }
-
-    /// MLSD: the name as it is, and every entry.
-    pub fn literal(path: VirtualPath) -> Selection {
-        Selection { path, written: Vec::new(), switches: Switches::every_entry(), pattern: Pattern::Literal }
-    }
-}
+use selection::Pattern;
 
 /// Whether there is more to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -113,6 +113,7 @@ fn reason(failure: &Failure) -> String {
         Failure::Aborted => "the client has said ABOR",
         Failure::ConnectionLost => "a connection was lost",
         Failure::Stalled => "nothing moved for too long",
+        Failure::TooSlow => "it was slower than --min-rate",
         Failure::Shrunk => "the file became shorter",
         Failure::Stopping => "the server is stopping",
         Failure::Truncated => "the end was not announced",
