@@ -2,6 +2,7 @@
 
 use rustix::process::{Resource, getegid, geteuid, getgroups, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::thread::{CapabilitySet, capabilities};
 
 /// As whom this process asks the kernel; root passes every check of modes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,16 +10,27 @@ pub struct ProcessIds {
     pub uid: u32,
     pub gid: u32,
     pub groups: Vec<u32>,
+    pub modes: Modes,
+}
+
+/// Whether the modes of files bind a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modes {
+    Bind,
+    /// Not one that has CAP_DAC_OVERRIDE, as root mostly does.
+    Overridden,
 }
 
 impl ProcessIds {
     /// The effective ids of this process, now.
     pub fn current() -> ProcessIds {
         let groups = getgroups().unwrap_or_default();
+        let overrides = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::DAC_OVERRIDE));
         ProcessIds {
             uid: geteuid().as_raw(),
             gid: getegid().as_raw(),
             groups: groups.into_iter().map(|group| group.as_raw()).collect(),
+            modes: if overrides { Modes::Overridden } else { Modes::Bind },
         }
     }
 
@@ -35,7 +47,7 @@ impl ProcessIds {
 
     /// Whether the modes allow all of `bits` (4 read, 2 write, 1 execute) to this process.
     pub fn allowed(&self, bits: u32, mode: u32, uid: u32, gid: u32) -> bool {
-        self.uid == 0 || self.digit(mode, uid, gid) & bits == bits
+        self.modes == Modes::Overridden || self.digit(mode, uid, gid) & bits == bits
     }
 }
 
@@ -94,10 +106,12 @@ mod tests {
 
     #[test]
     fn modes_are_asked_as_the_kernel_asks_them() {
-        let ids = ProcessIds { uid: 7, gid: 8, groups: vec![9] };
+        let ids = ProcessIds { uid: 7, gid: 8, groups: vec![9], modes: Modes::Bind };
         assert!(ids.allowed(4, 0o400, 7, 0) && !ids.allowed(2, 0o477, 7, 0));
         assert!(ids.allowed(2, 0o020, 0, 8) && ids.allowed(2, 0o020, 0, 9) && !ids.allowed(2, 0o707, 0, 9));
         assert!(ids.allowed(1, 0o001, 0, 0) && !ids.allowed(1, 0o776, 0, 0));
-        assert!(ProcessIds { uid: 0, ..ids }.allowed(7, 0, 1, 1));
+        let root = ProcessIds { uid: 0, gid: 0, groups: Vec::new(), modes: Modes::Bind };
+        assert!(!root.allowed(2, 0o755, 1, 1) && root.allowed(2, 0o755, 0, 0), "root without its powers");
+        assert!(ProcessIds { modes: Modes::Overridden, ..ids }.allowed(7, 0, 1, 1));
     }
 }

@@ -86,6 +86,8 @@ pub enum Chosen {
     ByOption,
     /// ferryd, because the operator did not.
     ByDefault,
+    /// The same, because nobody may not do there what the users may: see [`RunAs::suited`].
+    Instead,
 }
 
 impl fmt::Display for RunAs {
@@ -96,6 +98,14 @@ impl fmt::Display for RunAs {
             RunAs::Other(identity, Chosen::ByOption) => identity.fmt(f),
             RunAs::Other(identity, Chosen::ByDefault) => {
                 write!(f, "{identity}, since root has started it (--run-as takes another user)")
+            }
+            RunAs::Other(identity, Chosen::Instead) => {
+                let powers = if identity.uid == 0 { " without its powers" } else { "" };
+                write!(
+                    f,
+                    "{identity}{powers}, since root has started it and nobody may not do in the directories what the \
+                     users may (--run-as takes another user)"
+                )
             }
         }
     }
@@ -227,9 +237,10 @@ fn give_up_root(identity: &Identity, capabilities: CapabilitySet) -> io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::Modes;
 
     fn started(uid: u32) -> ProcessIds {
-        ProcessIds { uid, gid: uid, groups: Vec::new() }
+        ProcessIds { uid, gid: uid, groups: Vec::new(), modes: Modes::Bind }
     }
 
     fn decide(text: &str, uid: u32) -> Result<RunAs, String> {
