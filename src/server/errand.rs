@@ -333,3 +333,26 @@ fn help(shared: &Shared) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::Reactor;
+
+    #[test]
+    fn so_many_errands_wait_and_no_more() {
+        let reactor = Reactor::<()>::new().unwrap();
+        let mut helpers = Helpers::new(1, reactor.waker(0).unwrap());
+        let mut queue = helpers.shared.queue();
+        // A helper that is somewhere else for ever.
+        queue.helpers = 1;
+        queue.waiting.extend((0..ERRANDS_WAITING_MAX - 1).map(|_| (Key::NOBODY, Errand::Resolve("x".into()))));
+        drop(queue);
+        assert!(helpers.lend(Key::NOBODY, Errand::Resolve("the last".into())).is_ok());
+        let refused = helpers.lend(Key::NOBODY, Errand::Resolve("one too many".into()));
+        assert!(matches!(refused, Err(Errand::Resolve(host)) if host == "one too many"));
+        // What only has to be closed is taken all the same.
+        assert!(helpers.lend(Key::NOBODY, Errand::Discard(Box::new(Return::Discarded))).is_ok());
+        assert_eq!(helpers.shared.queue().len(), ERRANDS_WAITING_MAX + 1);
+    }
+}

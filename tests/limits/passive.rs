@@ -108,6 +108,27 @@ fn a_port_that_somebody_else_has_is_stepped_over() {
 }
 
 #[test]
+fn a_session_holds_one_port_and_an_address_those_of_its_sessions() {
+    let tree = Tree::new();
+    tree.file("f", "x");
+    let server = serve(&tree, &["--max-sessions-per-address", "3"]);
+    let mut clients: Vec<Client> = (0..3).map(|_| login(&server)).collect();
+    for client in &mut clients {
+        client.expect("EPSV", 229);
+    }
+    let before = server.descriptors();
+    for client in &mut clients {
+        for line in ["EPSV", "PASV"].repeat(50) {
+            assert!([227, 229].contains(&client.say(line).code));
+        }
+    }
+    assert_eq!(server.descriptors(), before);
+    // One that was asked for and never used is given back with the next command that names another.
+    clients.iter_mut().for_each(|client| drop(client.expect("ABOR", 226)));
+    assert_eq!(server.descriptors(), before - clients.len());
+}
+
+#[test]
 fn ports_are_drawn_at_random() {
     let tree = Tree::new();
     let server = serve(&tree, &[]);

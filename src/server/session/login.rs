@@ -30,6 +30,7 @@ impl Session {
         };
         if context.helpers.lend(key, errand).is_err() {
             self.away = Away::Nothing;
+            log::warn!("{}: refused: 421 Too many logins at once", self.peer().ip());
             self.interpreter.farewell("Too many logins at once; try again later.");
         }
     }
