@@ -6,6 +6,8 @@ mod bounce;
 mod foreign;
 #[path = "attacks/integers.rs"]
 mod integers;
+#[path = "attacks/login.rs"]
+mod login;
 mod support;
 
 use support::{Client, Server, Tree};
@@ -16,7 +18,7 @@ fn serve(tree: &Tree, args: &[&str]) -> Server {
 }
 
 /// A session of `u`, in TYPE I.
-fn login(server: &Server) -> Client {
+fn log_in(server: &Server) -> Client {
     let mut client = Client::login(server.address(), "u", "secret");
     client.expect("TYPE I", 200);
     client

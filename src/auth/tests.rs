@@ -99,6 +99,41 @@ fn hashed_passwords_and_locks() {
     assert_eq!(users.named().map(|account| account.name.as_str()).collect::<Vec<_>>(), ["al", "bo", "di"]);
 }
 
+/// Whom there is not, who is locked, who has a password without a hash, and who has a cheap one: a refusal costs what
+/// the costliest hash does.
+#[test]
+fn every_refusal_costs_the_same() {
+    let text = format!("al:{HASH}\nbo:{COSTLY}\nci:*:\n");
+    let file = Scratch::new("costs", &text, 0o600);
+    let accounts = Accounts { directory: "/".into(), file: Some(file.0.clone()), ..accounts(None, &[("di", "plain")]) };
+    let (users, _) = accounts.load().unwrap();
+    let long = "p".repeat(10_000);
+    // Of this thread's processor time: others have the rest.
+    let worked = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        std::time::Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
+    };
+    let cost = |user: &str, password: &str| {
+        let attempts = (0..5).map(|_| {
+            let begun = worked();
+            assert_eq!(login(&users, user, password), None);
+            worked() - begun
+        });
+        attempts.min().unwrap()
+    };
+    let costliest = cost("bo", "wrong").min(cost("bo", "other"));
+    for (user, password) in
+        [("al", "wrong"), ("ci", "wrong"), ("di", "wrong"), ("nobody", "wrong"), ("", ""), ("bo", "")]
+    {
+        let cost = cost(user, password);
+        assert!(cost * 2 > costliest, "{user:?}: {cost:?}, and {costliest:?} where the hash is the costliest");
+        assert!(cost < costliest * 3, "{user:?}: {cost:?}, and {costliest:?} where the hash is the costliest");
+    }
+    // What is longer than any password costs no more than the longest.
+    let (longest, beyond) = (cost("al", &long[..limits::PASSWORD_OCTETS_MAX]), cost("al", &long));
+    assert!(beyond < longest * 2, "{beyond:?}, and {longest:?}");
+}
+
 #[test]
 fn a_file_is_loaded_again_or_not_at_all() {
     let file = Scratch::new("again", &format!("al:{HASH}\n"), 0o640);

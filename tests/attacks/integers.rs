@@ -1,7 +1,7 @@
 //! Numbers at and beyond their edges, in every argument that has one. What is none is 501, what is one and cannot be is
 //! refused, and the session goes on.
 
-use super::{login, serve};
+use super::{log_in, serve};
 use crate::support::{Client, Tree};
 
 /// What is no number, however it is looked at: signs, bases, exponents, digits of other scripts, and more than 64 bits.
@@ -41,7 +41,7 @@ fn what_is_no_number_is_501() {
     let tree = Tree::new();
     tree.file("f", "content");
     let server = serve(&tree, &[]);
-    let mut client = login(&server);
+    let mut client = log_in(&server);
     all_501(&mut client, "REST ", NO_NUMBERS, "");
     all_501(&mut client, "ALLO ", NO_NUMBERS, "");
     all_501(&mut client, "ALLO 1 R ", NO_NUMBERS, "");
@@ -69,7 +69,7 @@ fn positions_that_no_file_has() {
     let tree = Tree::new();
     tree.file("f", "content");
     let server = serve(&tree, &[]);
-    let mut client = login(&server);
+    let mut client = log_in(&server);
     for position in ["8", "4294967295", "4294967296", "4294967303", "9223372036854775807"] {
         for line in ["RETR f", "STOR f", "STOR new"] {
             client.expect("EPSV", 229);
@@ -98,7 +98,7 @@ fn positions_that_no_file_has() {
 fn more_room_than_there_is() {
     let tree = Tree::new();
     let server = serve(&tree, &[]);
-    let mut client = login(&server);
+    let mut client = log_in(&server);
     for (size, code) in [
         ("0", 200),
         ("1", 200),
@@ -116,7 +116,7 @@ fn a_time_is_refused_or_what_is_told_is_kept() {
     let tree = Tree::new();
     tree.file("f", "content");
     let server = serve(&tree, &[]);
-    let mut client = login(&server);
+    let mut client = log_in(&server);
     let no_times = [
         "20260229000000",
         "20260230000000",
@@ -175,7 +175,7 @@ fn no_setuid_setgid_or_sticky_bit() {
     let tree = Tree::new();
     tree.file("f", "content").directory("d");
     let server = serve(&tree, &[]);
-    let mut client = login(&server);
+    let mut client = log_in(&server);
     let mode = |name: &str| std::fs::metadata(tree.at(name)).unwrap().permissions().mode() & 0o7777;
     for name in ["f", "d"] {
         client.expect(format!("SITE CHMOD 700 {name}"), 200);
