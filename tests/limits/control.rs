@@ -7,7 +7,7 @@ use ferryd::limits::{
     SITE_IDLE_MAX, USER_OCTETS_MAX, WAITING_OCTETS_MAX,
 };
 
-use super::{login, resident, serve, wait_until};
+use super::{login, peak, resident, serve, wait_until};
 use crate::support::{Client, Tree};
 
 /// What memory may grow by where it must not grow with what the client does: allocators and stacks are not exact.
@@ -35,6 +35,61 @@ fn a_line_that_is_too_long_is_one_500() {
     assert_eq!((client.read_reply().code, client.read_reply().code), (500, 200));
     let after = resident(&server);
     assert!(after < before + FLAT, "64 MiB without an end: {before} octets of memory became {after}");
+}
+
+/// The same with 1 GiB, before login and behind it. For by hand: `cargo test --test limits -- --ignored`.
+#[test]
+#[ignore = "takes a minute"]
+fn a_gibibyte_without_an_end() {
+    let tree = Tree::new();
+    let server = serve(&tree, &[]);
+    let mut other = login(&server);
+    let clients = [(login(&server), true), (Client::connect(server.address()), false)];
+    let before = resident(&server);
+    for (mut client, logged_in) in clients {
+        let begun = std::time::Instant::now();
+        let piece = vec![b'n'; 1024 * 1024];
+        let mut sent = 0u64;
+        // Whoever has said nothing before is not heard any longer.
+        while sent < 1 << 30 && client.stream().write_all(&piece).is_ok() {
+            sent += piece.len() as u64;
+            if sent % (64 << 20) == 0 {
+                other.expect("NOOP", 200);
+            }
+        }
+        let after = peak(&server);
+        println!("{sent} octets without an end: {:?}, {before} octets of memory became {after}", begun.elapsed());
+        assert!(after < before + FLAT, "{before} octets of memory became {after}");
+        assert_eq!(sent == 1 << 30, logged_in, "{sent} octets were taken");
+        if logged_in {
+            client.send(b"\r\nNOOP\r\n");
+            assert_eq!((client.read_reply().code, client.read_reply().code), (500, 200));
+        }
+    }
+}
+
+/// As `a_client_that_reads_no_replies_is_not_read_from`, and in the end every reply is there. For by hand.
+#[test]
+#[ignore = "takes a minute"]
+fn a_million_commands_before_the_first_reply_is_read() {
+    const COMMANDS: usize = 1_000_000;
+    let tree = Tree::new();
+    let server = serve(&tree, &["--idle-timeout", "0"]);
+    let (mut client, mut other) = (login(&server), login(&server));
+    let before = resident(&server);
+    let mut writer = client.stream().try_clone().unwrap();
+    writer.set_write_timeout(None).unwrap();
+    let sender = std::thread::spawn(move || writer.write_all(&b"NOOP\r\n".repeat(COMMANDS)).unwrap());
+    for _ in 0..200 {
+        other.expect("NOOP", 200);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let after = peak(&server);
+    println!("{before} octets of memory became {after}; all was taken by the kernels: {}", sender.is_finished());
+    assert!(after < before + FLAT, "{before} octets of memory became {after}");
+    (0..COMMANDS).for_each(|_| assert_eq!(client.read_reply().code, 200));
+    sender.join().unwrap();
+    client.expect("PWD", 257);
 }
 
 #[test]
