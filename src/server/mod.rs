@@ -107,10 +107,7 @@ impl Server {
                 self.turn(key);
             }
             self.turn_out_banned();
-            let unwanted = self.context.disks.take_unwanted();
-            if !unwanted.is_empty() {
-                self.lend_nobodys(Errand::Remove(unwanted));
-            }
+            self.remove_unwanted();
             if let Phase::Stopping(until) = self.context.phase
                 && (self.reactor.is_empty() || self.context.now >= until + Duration::from_secs(1))
             {
@@ -118,6 +115,17 @@ impl Server {
                 log::info!("stopped");
                 return Ok(());
             }
+        }
+    }
+
+    /// Lends what uploads have left to be removed. At the end nobody would wait for the helper: `leave_nothing` does it.
+    fn remove_unwanted(&mut self) {
+        if self.context.phase != Phase::Serving {
+            return;
+        }
+        let unwanted = self.context.disks.take_unwanted();
+        if !unwanted.is_empty() {
+            self.lend_nobodys(Errand::Remove(unwanted));
         }
     }
 
