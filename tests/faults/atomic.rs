@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 
 use super::{HELPERS, login, noise, serve, stalled_stor, wait_until};
-use crate::support::{Client, Data, Server, Tree, read_all, reset};
+use crate::support::{Client, Data, Server, Tree, of_the_tester, read_all, reset};
 
 /// What the name of a temporary file begins with.
 pub const BEGIN: &str = ".ferryd-upload-";
@@ -317,7 +317,7 @@ fn the_owner_and_the_group_of_the_old_file_are_kept() {
     }
     let tree = old_file();
     chown(tree.at("f"), Some(1234), Some(5678)).unwrap();
-    let server = serve(&tree, &["--atomic-uploads"]);
+    let server = serve(&tree, &[&["--atomic-uploads"], of_the_tester()].concat());
     assert_eq!(login(&server).store("f", b"new").code, 226);
     let facts = fs::metadata(tree.at("f")).unwrap();
     assert_eq!((facts.uid(), facts.gid(), facts.mode() & 0o7777), (1234, 5678, 0o640));

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use super::atomic::temporaries;
 use super::{HELPERS, login, noise, serve, wait_until};
 use crate::disk::Disk;
-use crate::support::{Client, Server, Tree, read_all};
+use crate::support::{Client, Server, Tree, of_the_tester, read_all};
 
 /// A small file system of its own; it goes when it is dropped.
 struct Small<'a>(&'a Path);
@@ -88,7 +88,7 @@ fn a_disk_without_room_for_names_is_452_too() {
         names += 1;
     }
     for option in [&[][..], &["--atomic-uploads"]] {
-        let server = serve(&tree, option);
+        let server = serve(&tree, &[option, of_the_tester()].concat());
         let mut client = login(&server);
         for line in ["STOR disk/f", "STOR disk/0", "APPE disk/f"] {
             let in_place = option.is_empty() && line == "STOR disk/0";
@@ -106,7 +106,7 @@ fn a_file_that_grows_too_large_is_552() {
     for option in [&[][..], &["--atomic-uploads"]] {
         let tree = Tree::new();
         tree.file("f", "old");
-        let server = serve(&tree, option);
+        let server = serve(&tree, &[option, of_the_tester()].concat());
         let mut client = login(&server);
         let limit = Rlimit { current: Some(1_000_000), maximum: Some(1_000_000) };
         prlimit(Pid::from_raw(server.pid() as i32), Resource::Fsize, limit).unwrap();
