@@ -60,6 +60,7 @@ impl Rights {
     pub const READ_ONLY: Rights = Rights::of(&[Right::Enter, Right::List, Right::Read]);
     /// `upload`: a drop box.
     pub const UPLOAD: Rights = Rights::of(&[Right::Enter, Right::StoreNew]);
+    const READ_AND_STORE: Rights = Rights::of(&[Right::Read, Right::Store, Right::StoreNew]);
     /// `rw`: everything.
     pub const READ_WRITE: Rights = Rights(0x7ff);
 
@@ -128,6 +129,8 @@ impl fmt::Display for Rights {
             Rights::READ_ONLY => return f.write_str("read-only"),
             Rights::READ_WRITE => return f.write_str("read and write"),
             Rights::UPLOAD => return f.write_str("upload only"),
+            // In their order these two letters would be the word for everything.
+            Rights::READ_AND_STORE => return f.write_str("wr"),
             _ => {}
         }
         LETTERS.iter().filter(|(_, right)| self.allow(*right)).try_for_each(|(letter, _)| write!(f, "{letter}"))
@@ -284,6 +287,13 @@ mod tests {
             assert!(Rights::parse(text).unwrap_err().contains("elradfmwMT"), "{text}");
         }
         assert_eq!(Rights::parse("elradfmwMT").unwrap(), Rights::READ_WRITE);
+        for bits in 1u32..1 << LETTERS.len() {
+            let chosen = LETTERS.iter().enumerate().filter(|(at, _)| bits >> at & 1 != 0);
+            let rights = Rights::parse(&chosen.map(|(_, (letter, _))| *letter).collect::<String>()).unwrap();
+            let shown = rights.to_string();
+            let words = [Rights::READ_ONLY, Rights::READ_WRITE].contains(&rights);
+            assert!(words || Rights::parse(&shown) == Ok(rights), "{shown} means other rights");
+        }
         assert!(!Rights::UPLOAD.allow(Right::Store) && Rights::parse("w").unwrap().allow(Right::StoreNew));
     }
 
