@@ -137,24 +137,29 @@ pub fn session(random: &mut Random, world: &World) {
 }
 
 /// One session of lines that somebody has written. Each is carried out before the next is sent; but a line that begins
-/// with a control character is none: its octets choose what happens next, while the line before is under way.
+/// with a control character is none: its octets choose what happens next, while the line before is under way, and the
+/// line behind it does not wait either.
 pub fn script(octets: &[u8], world: &World) {
     let mut random = Random::from_octets(b"");
     Driver::begin(&mut random, world, Some(RequireTls::No), Protection::Clear, false).play(|driver| {
+        let mut under_way = false;
         for text in octets.split(|octet| *octet == b'\n').take(STEPS_MAX) {
-            match text.first() {
-                _ if driver.connection == Connection::Closed => break,
-                Some(0..0x20) => {
-                    *driver.random = Random::from_octets(&text[1..]);
-                    driver.feed(usize::MAX);
-                    driver.step();
-                    *driver.random = Random::from_octets(b"");
-                }
-                _ => {
-                    driver.settle();
-                    driver.say(lines::written(text));
-                }
+            if driver.connection == Connection::Closed {
+                break;
             }
+            let event = matches!(text.first(), Some(0..0x20));
+            if event {
+                *driver.random = Random::from_octets(&text[1..]);
+                driver.feed(usize::MAX);
+                driver.step();
+                *driver.random = Random::from_octets(b"");
+            } else {
+                if !under_way {
+                    driver.settle();
+                }
+                driver.say(lines::written(text));
+            }
+            under_way = event;
             driver.check();
         }
     });
@@ -205,12 +210,23 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// The first lines: mostly a login.
+    /// The first lines: mostly a login, sometimes under TLS.
     fn choose_first(&mut self) {
-        if self.random.below(8) == 7 {
-            let line = if self.random.once_in(4) { lines::http() } else { lines::command(self.random) };
-            return self.say(line);
+        match self.random.below(8) {
+            7 if self.random.once_in(4) => self.say(lines::http()),
+            7 => {
+                let line = lines::command(self.random);
+                self.say(line);
+            }
+            6 => {
+                self.say(lines::line("AUTH", b"TLS"));
+                self.log_in();
+            }
+            _ => self.log_in(),
         }
+    }
+
+    fn log_in(&mut self) {
         let user = *self.random.pick(&["rw", "rw", "rw", "ro", "upload"]);
         self.say(lines::line("USER", user.as_bytes()));
         self.say(lines::line("PASS", b"secret"));
@@ -377,6 +393,9 @@ impl<'a> Driver<'a> {
             Owed::Handshake => {
                 self.interpreter.secured(self.random.once_in(4).then(|| b"al".to_vec()));
                 self.model.secured();
+                if self.random.below(2) == 0 {
+                    self.log_in();
+                }
             }
         }
         self.hear();

@@ -1,6 +1,8 @@
 //! Arguments of commands: what a parser takes, it can print and take again; what it refuses breaks the RFC's grammar.
 
-use ferryd::account::Rights;
+use std::num::NonZeroU64;
+
+use ferryd::account::{Rate, Rights};
 use ferryd::listing::{FactSet, split_switches};
 use ferryd::protocol::argument::{
     ExtendedPortError, decimal, extended_port, host_port, octal_mode, time_val, type_code, word_and_rest,
@@ -17,6 +19,7 @@ pub fn run(octets: &[u8]) {
     ports(octets);
     times(octets);
     words(octets);
+    rates(octets);
     replies(octets);
 }
 
@@ -115,6 +118,16 @@ fn words(octets: &[u8]) {
         let (letters, word) = (rights.to_string(), ["ro", "rw", "upload"].contains(&text));
         let same = word || letters.contains('-') || letters.contains(' ') || Rights::parse(&letters) == Ok(rights);
         assert!(same, "{text} is shown as {letters}");
+    }
+}
+
+fn rates(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else { return };
+    if let Ok(rate) = Rate::parse(text) {
+        let number = |way: Option<NonZeroU64>| way.map_or(0, NonZeroU64::get);
+        let printed = format!("{}/{}", number(rate.down), number(rate.up));
+        assert_eq!(Rate::parse(&printed), Ok(rate), "{text} {printed}");
+        assert!(!rate.to_string().is_empty() && text.bytes().any(|octet| octet.is_ascii_digit()), "{text}");
     }
 }
 

@@ -64,6 +64,8 @@ fn tells_no_hash(told: &str, lines: &[&[u8]], path: &Path) {
     for (_, hash) in fields().filter(|(at, _)| *at == 1) {
         let Ok(hash) = std::str::from_utf8(hash) else { continue };
         let secret = hash.strip_prefix('$').and_then(|hash| hash.rsplit('$').next()).filter(|hash| hash.len() > 12);
+        // What has a space may be a part of the message.
+        let secret = secret.filter(|secret| !secret.contains(' '));
         let Some(secret) = secret.filter(|secret| told.contains(secret)) else { continue };
         let elsewhere = fields().any(|(at, field)| at != 1 && String::from_utf8_lossy(field).contains(secret));
         assert!(elsewhere, "a hash is told: {told}");
