@@ -265,6 +265,7 @@ impl<'a> Driver<'a> {
                 0 => self.say(lines::quit()),
                 1 => self.leave(),
                 2 => self.say(lines::http()),
+                3 => self.say(lines::line("EPSV", b"ALL")),
                 _ => self.settle(),
             },
         }
