@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process, setrlimit, wait};
 
+use crate::group;
 use crate::tree::Tree;
 
 /// Whether the bench has gone away.
@@ -25,7 +26,11 @@ pub fn run(arguments: &[String]) -> ! {
     let [descriptors, mount, program, arguments @ ..] = arguments else { panic!("the bench calls it otherwise") };
     rustix::process::set_child_subreaper(Some(getpid())).expect("a subreaper");
     limit_descriptors(descriptors.parse().expect("a number"));
-    if let Err(error) = Command::new(program).args(arguments).stdin(standard_output()).spawn() {
+    group::enter(std::process::id());
+    let started = Command::new(program).args(arguments).stdin(standard_output()).spawn();
+    group::leave();
+    if let Err(error) = started {
+        group::remove(std::process::id());
         println!("{program}: {error}");
         exit(1);
     }
@@ -40,6 +45,7 @@ pub fn run(arguments: &[String]) -> ! {
     while ENDING.load(Ordering::Relaxed) {
         thread::park();
     }
+    group::remove(std::process::id());
     exit(1);
 }
 
@@ -68,6 +74,7 @@ fn end_all(mount: &str) -> ! {
         }
         thread::sleep(Duration::from_millis(5));
     }
+    group::remove(std::process::id());
     if !mount.is_empty() {
         let _ = Command::new("umount").args(["-l", mount]).stdin(Stdio::null()).status();
     }

@@ -16,6 +16,7 @@ mod client;
 mod engine;
 mod goals;
 mod keeper;
+mod group;
 mod race;
 mod rows;
 mod servers;

@@ -147,7 +147,8 @@ impl<S> Racer<S> {
         let begun = Instant::now();
         let outcome = work(&mut self.state, self.name);
         self.spent += begun.elapsed();
-        let cpu = self.tree.settled_cpu() - cpu;
+        // Whatever was done cost something: nothing is what could not be measured, and no number of this round.
+        let cpu = Some(self.tree.settled_cpu() - cpu).filter(|&cpu| cpu > 0.0).unwrap_or(f64::NAN);
         self.failures += outcome.failures;
         self.why = self.why.take().or(outcome.why.clone());
         (!outcome.done.is_empty()).then(|| tell(&outcome, cpu))

@@ -65,6 +65,8 @@ struct Lack {
 pub struct Table {
     pub lines: Vec<Line>,
     lacks: Vec<Lack>,
+    /// What else is to be known of a server in a row, and is no failure.
+    notes: Vec<Lack>,
 }
 
 impl Table {
@@ -83,7 +85,10 @@ impl Table {
                 |round: &Vec<(Metric, f64)>| round.iter().find(|(one, _)| *one == metric).map(|found| found.1);
             let mut values: Vec<f64> = rounds.iter().filter_map(of_round).filter(|value| value.is_finite()).collect();
             values.sort_by(f64::total_cmp);
-            if !values.is_empty() {
+            if values.is_empty() {
+                let why = format!("{} {} not measured: less than can be told", metric.name, metric.unit);
+                self.note(row, server, why);
+            } else {
                 self.lines.push(Line { row: row.to_owned(), server, metric, values });
             }
         }
@@ -92,6 +97,16 @@ impl Table {
     /// Says that a server is absent from a row, or that some of its work failed.
     pub fn lack(&mut self, row: &str, server: &'static str, what: String) {
         self.lacks.push(Lack { row: row.to_owned(), server, what });
+    }
+
+    /// Says what else is to be known of a server in a row.
+    pub fn note(&mut self, row: &str, server: &'static str, what: String) {
+        self.notes.push(Lack { row: row.to_owned(), server, what });
+    }
+
+    /// Who is absent from a row, or failed in it, and why.
+    pub fn lacking(&self, row: &str) -> impl Iterator<Item = (&'static str, &str)> {
+        self.lacks.iter().filter(move |lack| lack.row == row).map(|lack| (lack.server, lack.what.as_str()))
     }
 
     pub fn median(&self, row: &str, server: &str, metric: Metric) -> Option<f64> {
@@ -121,7 +136,7 @@ impl Table {
                 line.values.len()
             );
         }
-        for lack in self.lacks.iter().filter(|lack| lack.row == row) {
+        for lack in self.lacks.iter().chain(&self.notes).filter(|lack| lack.row == row) {
             println!("{row:<34} | {:<13} | {}", lack.server, lack.what);
         }
     }

@@ -7,6 +7,11 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
+
+use crate::group;
+
 /// A tick of /proc/PID/stat in seconds: USER_HZ is 100 on every machine that Linux runs on today.
 const TICK: f64 = 0.01;
 
@@ -51,8 +56,15 @@ impl Tree {
         members
     }
 
-    /// Seconds of CPU in user space and in the kernel: of those that live, and of those that were waited for.
+    /// Seconds of CPU in user space and in the kernel: of those that live, and of those that have ended.
+    ///
+    /// A control group tells microseconds of all of them. Without one, the processes that live tell nanoseconds, and
+    /// those that were waited for only ticks, rounded down.
     pub fn cpu(self) -> f64 {
+        group::cpu(self.keeper).unwrap_or_else(|| self.cpu_of_each())
+    }
+
+    fn cpu_of_each(self) -> f64 {
         let reaped = stat(self.keeper).map_or(0.0, |stat| stat.reaped);
         let members = self.members();
         reaped + members.into_iter().filter_map(|pid| Some((pid, stat(pid)?))).map(of_one).sum::<f64>()
@@ -112,10 +124,8 @@ fn stat(pid: u32) -> Option<Stat> {
     Some(Stat { own: (ticks(14)? + ticks(15)?) * TICK, reaped: (ticks(16)? + ticks(17)?) * TICK })
 }
 
-/// The scheduler tells nanoseconds, but nothing of threads that have ended; the ticks tell of those too.
+/// The clock of a process is exact, and is that of all its threads, also of those that have ended.
 fn of_one((pid, stat): (u32, Stat)) -> f64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let times = threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
-    let exact: f64 = times.filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok()).sum();
-    stat.own.max(exact / 1e9) + stat.reaped
+    let clock = clock_getcpuclockid(Pid::from_raw(pid as i32)).and_then(|clock| clock.now());
+    clock.map_or(stat.own, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9) + stat.reaped
 }
