@@ -206,6 +206,14 @@ impl Client {
         self.reply("2").map(drop)
     }
 
+    /// The control connection, where it is in the clear; every reply has been read from it.
+    pub fn control(&self) -> Option<&TcpStream> {
+        match &self.control {
+            Channel::Plain(stream) if self.held.is_empty() => Some(stream),
+            _ => None,
+        }
+    }
+
     /// How the control connection is encrypted.
     pub fn suite(&self) -> String {
         match &self.control {

@@ -124,6 +124,8 @@ pub struct Outcome {
     /// The first failure.
     pub why: Option<String>,
     pub seconds: f64,
+    /// How late the load itself was, of what it did at a given time.
+    pub late: Vec<f64>,
 }
 
 /// All clients of one server.

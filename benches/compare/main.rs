@@ -17,6 +17,8 @@ mod engine;
 mod goals;
 mod keeper;
 mod group;
+mod keeper;
+mod pace;
 mod race;
 mod rows;
 mod servers;

@@ -33,6 +33,7 @@ pub const CPU_IDLE: Metric = less("CPU", "ms/s");
 pub const P50: Metric = less("p50", "ms");
 pub const P99: Metric = less("p99", "ms");
 pub const LONGEST: Metric = less("max", "ms");
+pub const LATE_P99: Metric = less("of it the load's, p99", "ms");
 pub const FIRST_REPLY: Metric = less("until the first 220", "ms");
 pub const RESIDENT_START: Metric = less("resident after start", "MiB");
 pub const OWN_START: Metric = less("own memory after start", "MiB");

@@ -1,13 +1,13 @@
 //! How long one session waits for NOOP's reply while another has work: downloads, a listing, a disk that is slow.
 //!
-//! The session that asks has a thread of its own with a higher priority where that may be, so that it is the server
+//! Every millisecond one NOOP is due, and is sent whether the last one has its reply or not (`pace.rs`). The session that asks has a thread of its own with a higher priority where that may be, so that it is the server
 //! that is waited for, and not this program.
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{Advice, fadvise};
 use rustix::process::setpriority_process;
@@ -16,13 +16,16 @@ use super::listings::fill;
 use super::names::{NOOP_COLD, NOOP_DOWNLOADS, NOOP_LISTING, NOOP_SLOW_READS, NOOP_SLOW_WRITES};
 use crate::client::Client;
 use crate::engine::{Done, Engine, Outcome, Step, scripts};
+use crate::pace;
 use crate::race::{Context, Entry, Fleet, given_away, served};
 use crate::slow::Slow;
 use crate::support::{Directory, unless_quick};
-use crate::table::{LONGEST, Metric, P50, P99};
+use crate::table::{LATE_P99, LONGEST, Metric, P50, P99};
 
 /// Rounds of these rows: each has a thousand samples.
 const ROUNDS_MAX: usize = 3;
+/// How often a NOOP is due.
+const EVERY: Duration = Duration::from_millis(1);
 const SLOW_UPLOAD_OCTETS: u64 = 64 * 1024;
 
 /// A script, given a server's name.
@@ -144,27 +147,28 @@ fn beside(clients: &mut Clients, name: &str, load: &Load) -> Outcome {
     })
 }
 
-fn ask(asking: &mut Client) -> Outcome {
+fn ask(asking: &Client) -> Outcome {
     let mut outcome = Outcome::default();
-    let begun = Instant::now();
-    let time = Duration::from_secs_f64(unless_quick(1.0, 0.2));
-    while begun.elapsed() < time {
-        let sent = Instant::now();
-        match asking.ask("NOOP", "2") {
-            Ok(_) => outcome.done.push(Done { octets: 0, seconds: sent.elapsed().as_secs_f64() }),
-            Err(error) => {
-                outcome.fail(1, error.to_string());
-                break;
-            }
+    let paced = match asking.control() {
+        Some(control) => pace::noops(control, EVERY, unless_quick(1_000, 200)).map_err(|error| error.to_string()),
+        None => Err("a reply more than commands".to_owned()),
+    };
+    match paced {
+        Ok(paced) => {
+            outcome.done.extend(paced.waits.into_iter().map(|seconds| Done { octets: 0, seconds }));
+            outcome.late = paced.late;
         }
-        thread::sleep(Duration::from_millis(1));
+        Err(why) => outcome.fail(1, why),
     }
     outcome
 }
 
 fn of_waits(outcome: &Outcome, _: f64) -> Vec<(Metric, f64)> {
-    let mut waits: Vec<f64> = outcome.done.iter().map(|done| 1e3 * done.seconds).collect();
-    waits.sort_by(f64::total_cmp);
-    let at = |share: f64| waits[(share * (waits.len() - 1) as f64).round() as usize];
-    vec![(P50, at(0.5)), (P99, at(0.99)), (LONGEST, at(1.0))]
+    let at = |seconds: &mut Vec<f64>, share: f64| {
+        seconds.sort_by(f64::total_cmp);
+        1e3 * seconds[(share * (seconds.len() - 1) as f64).round() as usize]
+    };
+    let mut waits = outcome.done.iter().map(|done| done.seconds).collect();
+    let (p50, p99, longest) = (at(&mut waits, 0.5), at(&mut waits, 0.99), at(&mut waits, 1.0));
+    vec![(P50, p50), (P99, p99), (LONGEST, longest), (LATE_P99, at(&mut outcome.late.clone(), 0.99))]
 }
