@@ -22,18 +22,16 @@ pub fn run(context: &mut Context) {
     small(context, &home, &mut fleet);
 }
 
-/// A file that everybody may read.
-fn file(home: &Directory, name: &str, size: u64) {
+/// Makes a file that everybody may read, and compares all of what each server sends of it, once.
+fn made_and_checked(home: &Directory, fleet: &mut Fleet, name: &str, size: u64) {
     given_away(&home.file(name, size));
+    fleet.check(|server, _| check_download(&mut Client::login(server.address, None)?, name, size));
 }
 
 fn large(context: &mut Context, home: &Directory, fleet: &mut Fleet) {
-    let size = unless_quick(1024 * MIB, 64 * MIB);
-    let checked = 16 * MIB;
-    file(home, "checked", checked);
-    fleet.check(|server, _| check_download(&mut Client::login(server.address, None)?, "checked", checked));
     if context.wants(DOWNLOAD_LARGE) {
-        file(home, "large", size);
+        let size = unless_quick(1024 * MIB, 64 * MIB);
+        made_and_checked(home, fleet, "large", size);
         let bare = context.bare(&[Bare::SendFile, Bare::Splice], &home.path().join("large"), size);
         let mut entries = fleet.sessions(1, |engine| engine);
         entries.extend(bare_sessions(&bare, 1, |engine| engine));
@@ -51,7 +49,7 @@ fn large(context: &mut Context, home: &Directory, fleet: &mut Fleet) {
             continue;
         }
         let (count, size) = (unless_quick(count, count.min(100)), unless_quick(mib * MIB, mib * MIB / 16));
-        file(home, "one", size);
+        made_and_checked(home, fleet, "one", size);
         let bare = context.bare(&[Bare::SendFileTogether, Bare::SpliceTogether], &home.path().join("one"), size);
         let mut entries = fleet.sessions(count, |engine| engine);
         entries.extend(bare_sessions(&bare, count, |engine| engine));
@@ -65,8 +63,7 @@ fn small(context: &mut Context, home: &Directory, fleet: &mut Fleet) {
             continue;
         }
         let size = kib * 1024;
-        file(home, "small", size);
-        fleet.check(|server, _| check_download(&mut Client::login(server.address, None)?, "small", size));
+        made_and_checked(home, fleet, "small", size);
         let bare = context.bare(&[Bare::SendFile], &home.path().join("small"), size);
         let mut entries = fleet.sessions(sessions, |engine| engine);
         entries.extend(bare_sessions(&bare, sessions, |engine| engine));

@@ -13,21 +13,20 @@ pub fn run(context: &mut Context) {
     if !context.wants(TLS) {
         return;
     }
-    let (size, checked) = (unless_quick(512 << 20, 32 << 20), 16 << 20);
+    let size = unless_quick(512 << 20, 32 << 20);
     let home = served("tls", None);
     let keys = Directory::new("keys", None);
     let certificate = Certificate::new(keys.path());
     given_away(&home.file("large", size));
-    given_away(&home.file("checked", checked));
     let mut fleet = context.fleet(&home, Some(&certificate));
     let login = |address| Client::login(address, Some(&certificate.client));
-    fleet.check(|server, _| check_download(&mut login(server.address)?, "checked", checked));
+    fleet.check(|server, _| check_download(&mut login(server.address)?, "large", size));
     let mut entries = Vec::new();
     for (name, running) in fleet.running() {
         let state = running.map_err(String::clone).and_then(|server| {
             let client = login(server.address).map_err(|error| format!("login: {error}"))?;
             if !client.suite().starts_with("TLS13") {
-                println!("{TLS}: {name} speaks {}", client.suite());
+                context.table.note(TLS, name, format!("speaks {}", client.suite()));
             }
             Ok((server.tree(), client))
         });
