@@ -64,6 +64,14 @@ impl Bare {
     }
 }
 
+/// The names that there are.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let mut names = Bare::ALL.map(Bare::name).to_vec();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter()
+}
+
 /// `MODE PORT PATH SIZE`, for ever.
 pub fn run(arguments: &[String]) -> ! {
     let [mode, port, path, size] = arguments else { panic!("the bench calls it otherwise") };

@@ -31,15 +31,29 @@ struct Group<'a> {
     title: String,
     ferryd: f64,
     lines: Vec<&'a Line>,
+    /// Servers that are not there, and why.
+    lacking: Vec<(&'static str, &'a str)>,
 }
 
-/// Draws all rows in which ferryd has a cost; nothing where there are none.
-pub fn draw(table: &Table, path: &Path) -> Result<(), Box<dyn Error>> {
+impl Group<'_> {
+    fn count(&self) -> i32 {
+        (self.lines.len() + self.lacking.len()) as i32
+    }
+}
+
+/// What came of it.
+pub enum Drawn {
+    Nothing,
+    Rows(usize),
+}
+
+/// Draws all rows in which ferryd and another have a cost; nothing, and no file, where there are none.
+pub fn draw(table: &Table, path: &Path) -> Result<Drawn, Box<dyn Error>> {
     let groups = groups(table);
     if groups.is_empty() {
-        return Ok(());
+        return Ok(Drawn::Nothing);
     }
-    let height = |group: &Group| GROUP_HEAD + GROUP_FOOT + BAR * group.lines.len() as i32;
+    let height = |group: &Group| GROUP_HEAD + GROUP_FOOT + BAR * group.count();
     let bottom = TOP + groups.iter().map(height).sum::<i32>();
     let area = SVGBackend::new(path, (WIDTH as u32, (bottom + 30) as u32)).into_drawing_area();
     area.fill(&WHITE)?;
@@ -60,7 +74,7 @@ pub fn draw(table: &Table, path: &Path) -> Result<(), Box<dyn Error>> {
     for group in &groups {
         area.draw(&Text::new(group.title.clone(), (LEFT, down + 14), text(14, BLACK, HPos::Left)))?;
         down += GROUP_HEAD;
-        let end = down + BAR * group.lines.len() as i32;
+        let end = down + BAR * group.count();
         for mark in marks() {
             let style = if mark == 1.0 { BLACK.stroke_width(2) } else { LIGHT.stroke_width(1) };
             area.draw(&PathElement::new(vec![(across(mark), down - 2), (across(mark), end + 2)], style))?;
@@ -76,10 +90,16 @@ pub fn draw(table: &Table, path: &Path) -> Result<(), Box<dyn Error>> {
             area.draw(&Text::new(told, (to + 6, middle), text(11, BLACK, HPos::Left)))?;
             down += BAR;
         }
+        for (server, why) in &group.lacking {
+            let middle = down + BAR / 2;
+            area.draw(&Text::new(*server, (LEFT - 8, middle), text(12, GREY, HPos::Right)))?;
+            area.draw(&Text::new(*why, (across(1.0) + 6, middle), text(11, GREY, HPos::Left)))?;
+            down += BAR;
+        }
         down += GROUP_FOOT;
     }
     area.present()?;
-    Ok(())
+    Ok(Drawn::Rows(groups.len()))
 }
 
 const GREY: RGBColor = RGBColor(110, 110, 110);
@@ -93,7 +113,10 @@ fn groups(table: &Table) -> Vec<Group<'_>> {
         let ferryd = table.median(row, "ferryd", metric).filter(|&cost| cost > 0.0)?;
         let title = format!("{row}: {} ({} {})", metric.name, shown(ferryd), metric.unit);
         let others = |line: &&Line| line.row == row && line.metric == metric && line.server != "ferryd";
-        Some(Group { title, ferryd, lines: table.lines.iter().filter(others).collect() })
+        let lines: Vec<&Line> = table.lines.iter().filter(others).collect();
+        let has_bar = |server: &str| server == "ferryd" || lines.iter().any(|line| line.server == server);
+        let lacking = table.lacking(row).filter(|(server, _)| !has_bar(server)).collect();
+        Some(Group { title, ferryd, lines, lacking })
     };
     rows.into_iter().filter_map(group).filter(|group| !group.lines.is_empty()).collect()
 }

@@ -5,6 +5,7 @@
 //! cargo bench --bench compare -- download tls           rows whose name has one of these words
 //! cargo bench --bench compare -- --only ferryd,vsftpd   only these servers
 //! cargo bench --bench compare -- --rounds 9
+//! FERRYD_BENCH_LOG=info cargo bench --bench compare     ferryd writes the log that it writes by itself
 //! ```
 //!
 //! `benches/peers` fetches the other servers; one that is not there is named. All get the same work in turns, from
@@ -15,7 +16,6 @@ mod chart;
 mod client;
 mod engine;
 mod goals;
-mod keeper;
 mod group;
 mod keeper;
 mod pace;
@@ -45,10 +45,11 @@ fn main() {
         Some(bare::ARGUMENT) => bare::run(&arguments[1..]),
         _ => {}
     }
-    let Some(mut context) = context(arguments) else {
-        println!("cargo bench --bench compare -- [WORD]... [--only SERVER,...] [--rounds N]");
+    let mut context = context(arguments).unwrap_or_else(|why| {
+        eprintln!("{why}");
+        eprintln!("cargo bench --bench compare -- [WORD]... [--only SERVER,...] [--rounds N]");
         std::process::exit(2);
-    };
+    });
     let begun = Instant::now();
     remove_directories_when_told_to_end();
     raise_descriptor_limit();
@@ -65,30 +66,56 @@ fn main() {
     rows::latency::run(&mut context);
     rows::start::run(&mut context);
     goals::print(&context.table);
-    let chart = servers::target_directory().join("compare.svg");
+    let chart = servers::target_directory().join(chart_name(&context));
     match chart::draw(&context.table, &chart) {
-        Ok(()) => println!("\n{}", chart.display()),
+        Ok(chart::Drawn::Nothing) => println!("\nno chart: it has what ferryd and another have been measured for"),
+        Ok(chart::Drawn::Rows(count)) => println!("\n{}, {count} rows", chart.display()),
         Err(error) => println!("\n{}: {error}", chart.display()),
     }
     println!("{:.0} s", begun.elapsed().as_secs_f64());
 }
 
-/// What the command line asks for; nothing where it cannot be understood.
-fn context(arguments: Vec<String>) -> Option<Context> {
+/// What the command line asks for, or what is wrong with it.
+fn context(arguments: Vec<String>) -> Result<Context, String> {
     let rounds = unless_quick(5, 1);
     let mut context = Context { words: Vec::new(), only: Vec::new(), rounds, table: Table::default() };
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
         match argument.as_str() {
             // cargo says this to every bench.
             "--bench" => {}
-            "--only" => context.only = arguments.next()?.split(',').map(str::to_owned).collect(),
-            "--rounds" => context.rounds = arguments.next()?.parse().ok().filter(|&rounds| rounds > 0)?,
-            word if word.starts_with('-') => return None,
+            "--only" => context.only = value()?.split(',').map(str::to_owned).collect(),
+            "--rounds" => {
+                let value = value()?;
+                let rounds = value.parse().ok().filter(|&rounds| rounds > 0);
+                context.rounds = rounds.ok_or_else(|| format!("--rounds {value}: it wants a number from 1 on"))?;
+            }
+            word if word.starts_with('-') => return Err(format!("{word} is no option")),
             _ => context.words.push(argument),
         }
     }
-    Some(context)
+    there_is(&context)?;
+    Ok(context)
+}
+
+/// Every word has to fit a row, and every server to be one.
+fn there_is(context: &Context) -> Result<(), String> {
+    let rows = rows::names::all();
+    if let Some(word) = context.words.iter().find(|word| !rows.iter().any(|row| race::fits(word, row))) {
+        return Err(format!("{word:?} is in the name of no row; there are:\n  {}", rows.join("\n  ")));
+    }
+    let servers: Vec<&str> = servers::PEERS.iter().map(|peer| peer.name).chain(bare::names()).collect();
+    match context.only.iter().find(|only| !servers.contains(&only.as_str())) {
+        Some(only) => Err(format!("--only {only}: there is no such server; there are {}", servers.join(", "))),
+        None => Ok(()),
+    }
+}
+
+/// A run of some rows, of some servers or of less work leaves the chart of everything as it is.
+fn chart_name(context: &Context) -> &'static str {
+    let whole = context.words.is_empty() && context.only.is_empty() && !quick();
+    if whole { "compare.svg" } else { "compare-part.svg" }
 }
 
 /// Ctrl-C and SIGTERM leave no files of a GiB behind; the keepers end the servers by themselves.

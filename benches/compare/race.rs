@@ -29,7 +29,7 @@ pub struct Context {
 
 impl Context {
     pub fn wants(&self, row: &str) -> bool {
-        self.words.is_empty() || self.words.iter().any(|word| row.to_lowercase().contains(&word.to_lowercase()))
+        self.words.is_empty() || self.words.iter().any(|word| fits(word, row))
     }
 
     pub fn wants_server(&self, name: &str) -> bool {
@@ -117,6 +117,11 @@ impl Context {
         }
         self.table.print(row);
     }
+}
+
+/// Whether a word of the command line means a row.
+pub fn fits(word: &str, row: &str) -> bool {
+    row.to_lowercase().contains(&word.to_lowercase())
 }
 
 /// A server of a row.

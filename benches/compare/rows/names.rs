@@ -58,3 +58,18 @@ pub const NOOP_SLOW_READS: &str = "NOOP beside reads of 200 ms";
 pub const NOOP_SLOW_WRITES: &str = "NOOP beside writes of 200 ms";
 
 pub const START: &str = "start";
+
+/// All of them.
+pub fn all() -> Vec<&'static str> {
+    let mut rows = vec![DOWNLOAD_LARGE];
+    rows.extend(DOWNLOAD_TOGETHER.map(|row| row.0));
+    rows.extend(DOWNLOAD_SMALL.map(|row| row.0));
+    rows.extend(UPLOAD_LARGE);
+    rows.extend(UPLOAD_SMALL.map(|row| row.0));
+    rows.extend(LOGIN.map(|row| row.0));
+    rows.push(TLS);
+    rows.extend(LISTING.map(|row| row.0));
+    rows.extend(IDLE.map(|row| row.0));
+    rows.extend([NOOP_DOWNLOADS, NOOP_LISTING, NOOP_COLD, NOOP_SLOW_READS, NOOP_SLOW_WRITES, START]);
+    rows
+}
