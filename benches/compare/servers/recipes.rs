@@ -26,7 +26,7 @@ pub fn ferryd(place: &Place) -> Result<Recipe, String> {
         format!("--passive-ports={}-{}", PASSIVE.0, PASSIVE.1),
         "--idle-timeout=0".to_owned(),
         "--max-sessions=10100".to_owned(),
-        "--log-level=error".to_owned(),
+        format!("--log-level={}", log_level()),
         format!("--user=bench:bench:{}", place.home.display()),
     ];
     if let Some(pem) = place.certificate {
@@ -34,6 +34,12 @@ pub fn ferryd(place: &Place) -> Result<Recipe, String> {
     }
     arguments.push(place.home.display().to_string());
     Ok(Recipe { binary: Some(program.clone()), program, arguments, environment: Vec::new() })
+}
+
+/// Nobody logs a transfer here. With `FERRYD_BENCH_LOG=info` ferryd does, as it does where it is not told otherwise, and
+/// writes a line for each to a file.
+fn log_level() -> String {
+    std::env::var("FERRYD_BENCH_LOG").unwrap_or_else(|_| "error".to_owned())
 }
 
 /// It asks PAM, which asks /etc: in a mount namespace of its own it finds other files there.
