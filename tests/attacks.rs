@@ -1,7 +1,10 @@
-//! Attacks on the protocol itself: whatever others were broken with, each against the real server.
+//! Attacks on the protocol itself: whatever others were broken with, each against the real server. `attacks/classes.rs`
+//! is the table of all classes of bugs that are tested for, with the tests of each.
 
 #[path = "attacks/bounce.rs"]
 mod bounce;
+#[path = "attacks/classes.rs"]
+mod classes;
 #[path = "attacks/foreign.rs"]
 mod foreign;
 #[path = "attacks/integers.rs"]

@@ -12,6 +12,8 @@ const FORGED: &[&[u8]] = &[
     b"a\r226 forged",
     b"a\r\n250 End",
     b"a\n213 End of status.",
+    b"212 End of status.",
+    b"213 End of status.",
     b"\x1b[2J\x1b[31mred",
     b"tab\tname",
     b"bell\x07\x08\x7f",
@@ -51,16 +53,21 @@ fn control_characters_on_disk_forge_nothing() {
             let text: String = lines.map(|line| format!("{line}\r\n")).collect();
             no_forged_line(command, &text, FORGED.len());
         }
-        let status = client.say(format!("STAT {directory}"));
-        assert_eq!(status.lines.len(), FORGED.len() + 2, "{status}");
-        for line in &status.lines[1..status.lines.len() - 1] {
-            assert!(
-                !line[..3].iter().all(u8::is_ascii_digit),
-                "{:?} begins like a reply",
-                line.escape_ascii().to_string()
-            );
+        // `-1`: the names alone, at the beginning of their lines.
+        client.expect(format!("CWD /{directory}"), 250);
+        for command in ["STAT .", "STAT -1"] {
+            let status = client.say(command);
+            assert_eq!(status.lines.len(), FORGED.len() + 2, "{command}: {status}");
+            for line in &status.lines[1..status.lines.len() - 1] {
+                assert!(
+                    !line[..3].iter().all(u8::is_ascii_digit),
+                    "{:?} begins like a reply",
+                    line.escape_ascii().to_string()
+                );
+            }
+            client.expect("NOOP", 200);
         }
-        client.expect("NOOP", 200);
+        client.expect("CWD /", 250);
     }
     let (text, _) = client.list("LIST -R dirs");
     assert!(!text.replace("\r\n", "").contains(['\r', '\n']), "{text:?}");
