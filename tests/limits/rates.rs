@@ -197,6 +197,24 @@ fn a_transfer_that_waits_for_its_rate_is_neither_stalled_nor_idle_and_abor_ends_
 }
 
 #[test]
+fn a_client_that_stops_reading_stalls_in_spite_of_a_rate() {
+    let tree = Tree::new();
+    tree.sparse("big", 1 << 30);
+    let server = serve(&tree, &["--rate", "session=64M", "--data-timeout", "2"]);
+    let mut client = login(&server);
+    let (begin, used) = (Instant::now(), server.processor_time());
+    let mut data = client.epsv();
+    client.expect("RETR big", 150);
+    data.begin();
+    let reply = client.read_reply();
+    assert!(reply.code == 426 && reply.text().contains("Nothing moved"), "{reply}");
+    let used = server.processor_time() - used;
+    assert!(used < begin.elapsed() / 2, "{used:?}: it spins");
+    drop(data);
+    client.expect("NOOP", 200);
+}
+
+#[test]
 fn a_stop_waits_for_a_slow_rate_as_long_as_its_grace() {
     let tree = Tree::new();
     tree.sparse("f", 96 << 10).sparse("big", 1 << 30);

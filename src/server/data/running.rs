@@ -295,3 +295,53 @@ pub(super) fn readiness(direction: net::Direction) -> Readiness {
 pub(super) fn out_of_resources() -> super::Stepped {
     super::Stepped::Ended(Ended::before(Failure::NoConnection("Out of resources; try again.")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn running(now: Instant) -> Running {
+        Running {
+            transfer: None,
+            subject: None,
+            began: now,
+            moved: now,
+            last_try: LastTry::NotYet,
+            octets: 0,
+            held: None,
+            lent: Lent { since: now, moved: 0 },
+            watch: Watch::new(now),
+        }
+    }
+
+    #[test]
+    fn the_clocks_stand_still_while_it_waits_for_its_rate() {
+        let begin = Instant::now();
+        let floor = Floor { window: 30 * SECOND, octets: 1 };
+        let mut running = running(begin);
+        assert!(running.can_step(Readiness::WRITE, begin) && !running.can_step(Readiness::READ, begin));
+        running.hold(begin + SECOND, begin + 11 * SECOND);
+        assert!(!running.can_step(Readiness::WRITE, begin + 10 * SECOND));
+        assert!(running.can_step(Readiness::WRITE, begin + 11 * SECOND));
+        running.release(begin + 11 * SECOND);
+        assert_eq!(running.held_until(), None);
+        assert_eq!((running.moved, running.watch.until(floor)), (begin + 10 * SECOND, begin + 40 * SECOND));
+    }
+
+    #[test]
+    fn what_is_too_slow_is_tried_once_more_and_then_told() {
+        let begin = Instant::now();
+        let floor = Floor { window: 30 * SECOND, octets: 3_000 };
+        let mut watch = Watch::new(begin);
+        assert_eq!(watch.judge(0, floor, begin + 29 * SECOND), Pace::Enough);
+        assert_eq!(watch.judge(3_000, floor, begin + 30 * SECOND), Pace::Enough);
+        // What was moved before does not count again.
+        assert_eq!(watch.judge(5_999, floor, begin + 60 * SECOND), Pace::TryOnce);
+        assert_eq!(watch.judge(5_999, floor, begin + 60 * SECOND), Pace::Enough);
+        let (mut other, last) = (watch, begin + 60 * SECOND + LAST_TRY);
+        assert_eq!(other.judge(6_000, floor, last), Pace::Enough, "the last try has moved enough");
+        assert_eq!(watch.judge(5_999, floor, last), Pace::TooSlow);
+    }
+}
