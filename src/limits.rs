@@ -207,3 +207,6 @@ pub const DATA_OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const LISTENER_KEPT_FROM: u32 = 16;
 /// Data connections for which one passive listener is kept, before a new port is drawn.
 pub const LISTENER_USES_MAX: u32 = 64;
+/// Passive ports up to which the kernel is told to let the process bind these and no others; a rule for each costs the
+/// start 1 µs.
+pub const FENCED_PORTS_MAX: usize = 1_024;

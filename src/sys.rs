@@ -1,5 +1,8 @@
 //! The kernel: what needs no file, no socket and no FTP word. Random octets, limits, and who this process is.
 
+use std::os::fd::OwnedFd;
+
+use rustix::fs::OFlags;
 use rustix::process::{Resource, getegid, geteuid, getgroups, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::thread::{CapabilitySet, capabilities};
@@ -84,6 +87,13 @@ pub fn raise_descriptor_limit() -> usize {
         }
     }
     limit.current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1 << 20)
+}
+
+/// A descriptor that is of no use but to be given up; nothing where there is none left. It names the host's root and
+/// can read nothing of it: that is within any sandbox.
+pub fn spare_descriptor() -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open("/", flags, rustix::fs::Mode::empty()).ok()
 }
 
 /// Clears the umask of the process: new files get the mode that the session's own umask leaves (SITE UMASK).

@@ -1,12 +1,17 @@
 //! Least privilege, from outside: as whom the server works, what it may touch, and what it may ask of the kernel.
 
+#[path = "confinement/files.rs"]
+mod files;
 #[path = "confinement/run_as.rs"]
 mod run_as;
 mod support;
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Output};
 
+use nix::libc;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use support::{Server, did_not_run};
 
 /// Whether root runs the tests; where not, says that `test` did not run.
@@ -41,4 +46,26 @@ fn common_status(server: &Server, name: &str) -> String {
 /// Text that a program wrote.
 fn text(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
+}
+
+/// Runs the server to its end, which comes before it serves.
+fn refused(directory: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = Server::command(directory, args).output().unwrap();
+    (status.code(), text(&stderr))
+}
+
+/// Runs a program on a kernel that seems to lack some system calls: its exit code, and what it wrote.
+fn without(calls: &[i64], mut command: Command) -> (Option<i32>, String, String) {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let lacking = SeccompAction::Errno(libc::ENOSYS as u32);
+    let machine = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, lacking, machine).unwrap();
+    let filter: BpfProgram = filter.try_into().unwrap();
+    // A filter is a thread's, and of the programs that it starts.
+    let run = move || {
+        seccompiler::apply_filter(&filter).unwrap();
+        command.output().unwrap()
+    };
+    let Output { status, stdout, stderr } = std::thread::spawn(run).join().unwrap();
+    (status.code(), text(&stdout), text(&stderr))
 }

@@ -83,6 +83,7 @@ const OPTIONS: &[&str] = &[
     "tls-client-ca",
     "tls-client-login",
     "run-as",
+    "sandbox",
     "max-sessions",
     "max-sessions-per-address",
     "connections-per-second",

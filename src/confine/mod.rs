@@ -1,28 +1,185 @@
 //! Least privilege: as whom the process works, which files it may touch, and which system calls it may use.
 //!
-//! `run_as` gives root up, and `suited` finds for whom, where nobody says it. What is done here is done once, at the start, and nothing undoes it.
+//! `run_as` gives root up, and `suited` finds for whom, where nobody says it; `landlock` fences the files in. What is done
+//! here is done once, at the start and before there is a second thread, and nothing undoes it.
 
+mod landlock;
 mod run_as;
 mod suited;
 
+use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 
-pub use run_as::{Chosen, Identity, Kept, RunAs, Wanted, become_user};
-pub use suited::{Task, Use};
+use self::landlock::{Files, access};
+pub use self::run_as::{Chosen, Identity, Kept, RunAs, Wanted, become_user};
+pub use self::suited::{Task, Use};
+use crate::account::Rights;
+use crate::fs::Root;
+
+/// `--sandbox`: how much of it there has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sandbox {
+    /// What the kernel has.
+    Best,
+    /// All of it, or no server.
+    Require,
+    /// None.
+    Off,
+}
 
 /// Why the process cannot be confined. All of these are the system's.
 #[derive(Debug)]
 pub enum Error {
     /// It cannot become the user that it should be.
     RunAs(String),
+    /// The kernel does not have what is required; why.
+    Missing(String),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::RunAs(text) => f.write_str(text),
+            Error::Missing(why) => {
+                write!(f, "--sandbox require: {why}; with --sandbox best ferryd takes what there is")
+            }
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+/// Whether host names are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    Never,
+    LookedUp,
+}
+
+/// What the process may do beside what its users may, and no more.
+#[derive(Clone, Debug)]
+pub struct Grants {
+    /// Files that are read again, and whatever takes their place.
+    pub files: Vec<PathBuf>,
+    /// Logs, which are opened again.
+    pub logs: Vec<PathBuf>,
+    pub names: Names,
+    /// Ports that may be bound; nothing: any.
+    pub ports: Option<Vec<u16>>,
+}
+
+/// A directory of the host, whatever its name: device and inode.
+pub type Inode = (u64, u64);
+
+/// How much of what somebody may do is within the bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Within {
+    Whole,
+    /// Something is denied that his rights allow.
+    Part,
+    Nothing,
+}
+
+/// The bounds that are in force.
+#[derive(Debug)]
+pub struct Confinement {
+    files: Option<Files>,
+    /// The roots of users at the start, and what may be done there.
+    roots: HashMap<Inode, Rights>,
+}
+
+/// Confines the process: `roots` are those of its users, each with what one user or another may do there.
+///
+/// # Errors
+/// With [`Sandbox::Require`], the kernel cannot do all of it.
+pub fn confine(
+    sandbox: Sandbox,
+    grants: &Grants,
+    roots: impl Iterator<Item = (Root, Rights)>,
+    union: Rights,
+) -> Result<Confinement, Error> {
+    let mut known: HashMap<Inode, Rights> = HashMap::new();
+    if sandbox == Sandbox::Off {
+        return Ok(Confinement { files: None, roots: known });
+    }
+    let roots = roots.inspect(|(root, rights)| {
+        let allowed = known.entry(root.inode()).or_default();
+        *allowed = allowed.union(*rights);
+    });
+    let files = landlock::restrict(grants, roots, union);
+    match (&files, sandbox) {
+        (Files::Free(why), Sandbox::Require) => Err(Error::Missing(format!("files cannot be fenced in: {why}"))),
+        (Files::Partly(version), Sandbox::Require) => Err(Error::Missing(format!(
+            "this kernel has version {version} of Landlock, which cannot keep files from being truncated; version 3 \
+             (Linux 6.2) can"
+        ))),
+        _ => Ok(Confinement { files: Some(files), roots: known }),
+    }
+}
+
+impl Confinement {
+    /// Whether files are fenced in, so that a root may be outside.
+    fn fences(&self) -> bool {
+        matches!(self.files, Some(Files::Confined(_) | Files::Partly(_)))
+    }
+
+    /// Whether a root is known to be within, for all that `rights` allow.
+    pub fn knows(&self, root: Inode, rights: Rights) -> bool {
+        !self.fences() || self.roots.get(&root).is_some_and(|allowed| access(*allowed).contains(access(rights)))
+    }
+
+    /// How much of `rights` is within the bounds in a directory with these above it; it is the first of them itself.
+    pub fn within(&self, ancestry: &[Inode], rights: Rights) -> Within {
+        let allowed = ancestry.iter().filter_map(|inode| self.roots.get(inode));
+        let allowed = access(allowed.fold(Rights::default(), |all, rights| all.union(*rights)));
+        let needed = access(rights);
+        match () {
+            () if !self.fences() || allowed.contains(needed) => Within::Whole,
+            () if allowed.intersects(needed) => Within::Part,
+            () => Within::Nothing,
+        }
+    }
+
+    /// What is in force, in words.
+    pub fn describe(&self) -> String {
+        match &self.files {
+            None => "off".to_owned(),
+            Some(Files::Confined(version)) => format!("files by Landlock (version {version})"),
+            Some(Files::Partly(version)) => {
+                format!("files by Landlock (version {version}, which lets files be truncated that may only be read)")
+            }
+            Some(Files::Free(why)) => format!("files not fenced in ({why})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn confinement(files: Files, roots: &[(u64, &str)]) -> Confinement {
+        let roots = roots.iter().map(|(inode, rights)| ((1, *inode), Rights::parse(rights).unwrap()));
+        Confinement { files: Some(files), roots: roots.collect() }
+    }
+
+    #[test]
+    fn what_is_above_counts_too() {
+        let fence = confinement(Files::Confined(7), &[(1, "ro"), (2, "upload")]);
+        let within = |ancestry: &[u64], rights| {
+            let ancestry: Vec<Inode> = ancestry.iter().map(|inode| (1, *inode)).collect();
+            fence.within(&ancestry, Rights::parse(rights).unwrap())
+        };
+        assert_eq!(within(&[1], "ro"), Within::Whole);
+        assert_eq!(within(&[9, 8, 1, 0], "elr"), Within::Whole);
+        assert_eq!(within(&[9, 1, 0], "rw"), Within::Part);
+        assert_eq!(within(&[2, 1], "upload"), Within::Whole);
+        assert_eq!(within(&[2, 1, 0], "elra"), Within::Whole);
+        assert_eq!(within(&[2], "ro"), Within::Nothing);
+        assert_eq!(within(&[0], "ro"), Within::Nothing);
+        let ro = Rights::READ_ONLY;
+        assert!(fence.knows((1, 1), ro) && !fence.knows((1, 2), ro) && !fence.knows((2, 1), ro));
+        let free = confinement(Files::Free("x".into()), &[]);
+        assert!(free.knows((1, 1), ro) && free.within(&[], ro) == Within::Whole);
+    }
+}

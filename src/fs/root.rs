@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{
-    Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, accessat, openat2, readlinkat, statx,
+    Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, accessat, openat, openat2, readlinkat, statx,
 };
 
 use rustix::io::retry_on_intr;
@@ -21,8 +21,16 @@ const RESOLVE_TRIES: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Root {
     directory: Arc<OwnedFd>,
+    device: u64,
+    inode: u64,
     pub(super) disks: Arc<Disks>,
     pub(super) patience: Patience,
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
 }
 
 /// What a user's rights need of a directory.
@@ -57,9 +65,9 @@ impl Root {
             Errno::AGAIN => Error::WouldWait,
             errno => Error::Os(errno),
         })?;
-        let facts = facts_of(&directory, disks, patience)?.0;
-        let directory = disks.share_root(directory, facts.device, facts.inode);
-        Ok(Root { directory, disks: disks.clone(), patience })
+        let Facts { device, inode, .. } = facts_of(&directory, disks, patience)?.0;
+        let directory = disks.share_root(directory, device, inode);
+        Ok(Root { directory, device, inode, disks: disks.clone(), patience })
     }
 
     /// Checks whether this process may do so in the root itself, by its modes and by how it is mounted.
@@ -70,6 +78,25 @@ impl Root {
             Need::Write => Access::EXEC_OK | Access::WRITE_OK,
         };
         Ok(accessat(&self.directory, ".", access, AtFlags::EACCESS)?)
+    }
+
+    /// Device and inode: what it is, whatever its name.
+    pub fn inode(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    /// Device and inode of this directory and of those above it, up to the host's root. May wait.
+    pub fn ancestry(&self) -> Result<Vec<(u64, u64)>, Error> {
+        let mut ancestry = vec![self.inode()];
+        let mut at = openat(&self.directory, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        loop {
+            at = openat(&at, "..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            let facts = facts_at(&at, b"", AtFlags::EMPTY_PATH)?;
+            if ancestry.last() == Some(&(facts.device, facts.inode)) {
+                return Ok(ancestry);
+            }
+            ancestry.push((facts.device, facts.inode));
+        }
     }
 
     /// The same root, for the loop or for a helper.

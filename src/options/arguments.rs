@@ -14,7 +14,7 @@ use super::PassiveAddress;
 use super::abuse::AbuseArguments;
 use super::tls::TlsArguments;
 use super::value::{self, Anonymous};
-use crate::confine::Wanted;
+use crate::confine::{Sandbox, Wanted};
 use crate::fs::Symlinks;
 
 const AFTER_HELP: &str = "\
@@ -133,6 +133,14 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "USER[:GROUP]", env = "FERRYD_RUN_AS", value_parser = Wanted::parse)]
     #[arg(help_heading = "Privileges")]
     pub(super) run_as: Option<Wanted>,
+
+    /// How the process is kept to the directories of its users, its logs and its
+    /// certificates (Landlock): best (as far as this kernel can), require
+    /// (wholly, or ferryd does not start), or off
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "HOW", env = "FERRYD_SANDBOX", default_value = "best", value_parser = value::sandbox)]
+    #[arg(help_heading = "Privileges")]
+    pub(super) sandbox: Sandbox,
 
     /// Sessions at once; 0: as many as descriptors allow
     #[arg(long, value_name = "N", env = "FERRYD_MAX_SESSIONS", default_value = "0", value_parser = value::count)]

@@ -41,7 +41,6 @@ impl Options {
         lines.extend(self.users.describe().into_iter().map(|line| format!("  {line}")));
         lines.extend(self.tls.as_ref().map_or(vec!["TLS: none".into()], TlsOptions::describe));
         lines.extend([
-            format!("runs as: {}", self.run_as),
             format!("passive data connections: {address}, {ports}"),
             format!("symbolic links: {symlinks}; umask {:03o}; helpers: {}{uploads}", self.umask, self.helpers),
             format!(

@@ -26,7 +26,7 @@ pub use self::tls::{ClientLogin, TlsOptions};
 use self::value::{Anonymous, User};
 use crate::account::{Account, Rights};
 use crate::auth::{Accounts, Named, Users};
-use crate::confine::{RunAs, Task, Use};
+use crate::confine::{RunAs, Sandbox, Task, Use};
 use crate::fs::{Symlinks, Uploads};
 use crate::log::{Settings, Shown};
 use crate::sys::ProcessIds;
@@ -56,6 +56,8 @@ pub struct Options {
     pub tls: Option<TlsOptions>,
     /// As whom to serve.
     pub run_as: RunAs,
+    /// How far the process is to be confined.
+    pub sandbox: Sandbox,
     /// Sessions at once; nothing: as many as descriptors allow.
     pub max_sessions: Option<usize>,
     /// Sessions at once from one address; nothing: no limit.
@@ -250,6 +252,7 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
         passive_address: arguments.passive_address.unwrap_or(PassiveAddress::Local),
         tls,
         run_as,
+        sandbox: arguments.sandbox,
         max_sessions: Some(arguments.max_sessions).filter(|&count| count > 0),
         max_sessions_per_address: Some(arguments.max_sessions_per_address).filter(|&count| count > 0),
         abuse,

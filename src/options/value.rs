@@ -14,6 +14,7 @@ use log::LevelFilter;
 use super::PassiveAddress;
 use crate::account::{Rights, Secret};
 use crate::auth;
+use crate::confine::Sandbox;
 use crate::fs::Symlinks;
 use crate::limits;
 
@@ -102,6 +103,16 @@ pub(super) fn symlinks(text: &str) -> Result<Symlinks, String> {
         "inside" => Ok(Symlinks::Inside),
         "none" => Ok(Symlinks::None),
         _ => Err("use inside or none".into()),
+    }
+}
+
+/// `best`, `require` or `off`.
+pub(super) fn sandbox(text: &str) -> Result<Sandbox, String> {
+    match text {
+        "best" => Ok(Sandbox::Best),
+        "require" => Ok(Sandbox::Require),
+        "off" => Ok(Sandbox::Off),
+        _ => Err("use best, require or off".into()),
     }
 }
 

@@ -9,10 +9,10 @@ use mio::Registry;
 
 use super::admission::Bans;
 use super::errand::Helpers;
+use super::ground::Ground;
 use super::meter::Meter;
 use super::rates::Rates;
 use crate::auth::Users;
-use crate::fs::Disks;
 use crate::limits::{DATA_OPEN_TIMEOUT, MIN_RATE_WINDOW};
 use crate::log::Log;
 use crate::net::tls::Authority;
@@ -53,7 +53,7 @@ pub struct Context {
     /// Who has failed to log in too often.
     pub bans: Bans,
     pub users: Arc<Users>,
-    pub disks: Arc<Disks>,
+    pub ground: Ground,
     pub settings: Arc<Settings>,
     /// What TLS needs, where there is a certificate.
     pub tls: Option<Authority>,

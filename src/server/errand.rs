@@ -15,9 +15,10 @@ use std::time::Instant;
 use mio::Waker;
 
 use super::certificate;
+use super::ground::{Ground, NoLogin};
 use crate::account::{Account, Credentials};
 use crate::auth::{self, Accounts, Users};
-use crate::fs::{self, Disks, Errno, Patience, Root, Unwanted};
+use crate::fs::{Patience, Root, Unwanted};
 use crate::limits::{ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, HELPER_STUCK_AFTER, HELPERS_STUCK_MAX};
 use crate::net::Stream;
 use crate::net::tls::{Kernel, Stamp};
@@ -30,9 +31,9 @@ use crate::transfer::{Progress, Scratch, Transfer};
 #[derive(Debug)]
 pub enum Errand {
     /// Whose are these credentials, and is his root there?
-    Login { users: Arc<Users>, credentials: Credentials, disks: Arc<Disks> },
+    Login { users: Arc<Users>, credentials: Credentials, ground: Ground },
     /// The root of somebody who has shown who he is.
-    Enter(Box<Account>, Arc<Disks>),
+    Enter(Box<Account>, Ground),
     /// A command that would have waited.
     Command(Box<Deferred>),
     /// A step of a transfer that would have waited, and how many octets it may move.
@@ -40,7 +41,7 @@ pub enum Errand {
     /// The address of a host name.
     Resolve(String),
     /// The users, read again.
-    Reload(Accounts),
+    Reload(Accounts, Ground),
     /// The certificate, read again if it is not as it was seen.
     Certificate(Box<TlsOptions>, Arc<Kernel>, Option<Stamp>),
     /// What came back for a session that has left: closing its files may wait.
@@ -71,11 +72,11 @@ impl Errand {
 
     fn run(self, scratch: &mut Scratch) -> Return {
         match self {
-            Errand::Login { users, credentials, disks } => {
+            Errand::Login { users, credentials, ground } => {
                 let account = users.verify(&credentials).ok_or(NoLogin::Refused);
-                Return::Login(account.and_then(|account| enter(account, &disks, Patience::MayWait)))
+                Return::Login(account.and_then(|account| ground.enter(account, Patience::MayWait)))
             }
-            Errand::Enter(account, disks) => Return::Login(enter(*account, &disks, Patience::MayWait)),
+            Errand::Enter(account, ground) => Return::Login(ground.enter(*account, Patience::MayWait)),
             Errand::Command(mut deferred) => {
                 deferred.run();
                 Return::Command(deferred)
@@ -88,7 +89,10 @@ impl Errand {
             Errand::Certificate(options, kernel, seen) => {
                 Return::Certificate(certificate::look(&options, &kernel, seen.as_ref()))
             }
-            Errand::Reload(accounts) => Return::Reloaded(accounts.load()),
+            Errand::Reload(accounts, ground) => Return::Reloaded(accounts.load().map(|(users, mut warnings)| {
+                warnings.extend(ground.outside(&users));
+                (users, warnings)
+            })),
             Errand::Discard(gone) => {
                 drop(gone);
                 Return::Discarded
@@ -118,34 +122,6 @@ fn step(stream: &mut Stream, transfer: &mut Transfer, budget: usize, scratch: &m
 /// Looks a host name up. A port must be given, and is of no interest.
 pub fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(std::net::ToSocketAddrs::to_socket_addrs(&(host, 21))?.map(|address| address.ip()).collect())
-}
-
-/// Why nobody was logged in.
-#[derive(Debug)]
-pub enum NoLogin {
-    /// The disk would have to be waited for.
-    WouldWait(Box<Account>),
-    /// It is not the user's fault, and may go well the next time.
-    OutOfResources,
-    Refused,
-}
-
-/// An account with its root open.
-pub fn enter(account: Account, disks: &Arc<Disks>, patience: Patience) -> Result<(Account, Root), NoLogin> {
-    match Root::open(&account.root, disks, patience) {
-        Ok(mut root) => {
-            root.set_patience(Patience::CachedOnly);
-            Ok((account, root))
-        }
-        Err(fs::Error::WouldWait) => Err(NoLogin::WouldWait(Box::new(account))),
-        Err(error) => {
-            log::error!("the directory {} of {:?} cannot be opened: {error}", account.root.display(), account.name);
-            match error {
-                fs::Error::Os(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Err(NoLogin::OutOfResources),
-                _ => Err(NoLogin::Refused),
-            }
-        }
-    }
 }
 
 #[derive(Debug, Default)]

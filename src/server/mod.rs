@@ -5,6 +5,7 @@ mod certificate;
 mod context;
 mod data;
 mod errand;
+mod ground;
 mod meter;
 mod passive;
 mod privilege;
@@ -123,7 +124,7 @@ impl Server {
         if self.context.phase != Phase::Serving {
             return;
         }
-        let unwanted = self.context.disks.take_unwanted();
+        let unwanted = self.context.ground.disks.take_unwanted();
         if !unwanted.is_empty() {
             self.lend_nobodys(Errand::Remove(unwanted));
         }
@@ -134,7 +135,7 @@ impl Server {
         for key in self.reactor.keys() {
             self.part(key);
         }
-        self.context.disks.take_unwanted().into_iter().for_each(Unwanted::remove);
+        self.context.ground.disks.take_unwanted().into_iter().for_each(Unwanted::remove);
     }
 
     /// When the server itself has something to do, though nothing happens.
@@ -320,8 +321,8 @@ impl Server {
     /// SIGHUP: reads the users file again and opens the logs again; sessions go on as they are.
     fn reload(&mut self) {
         self.context.log.reopen();
-        self.context.disks.forget();
-        self.lend_nobodys(Errand::Reload(self.accounts.clone()));
+        self.context.ground.disks.forget();
+        self.lend_nobodys(Errand::Reload(self.accounts.clone(), self.context.ground.clone()));
         if let Some(errand) = self.certificate.as_mut().and_then(|certificate| certificate.due(None)) {
             self.lend_nobodys(errand);
         }

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use super::Door;
 use crate::account::{Right, Rights};
 use crate::auth::Users;
-use crate::confine::{self, Identity, Kept, RunAs, become_user};
+use crate::confine::{self, Confinement, Grants, Identity, Kept, Names, RunAs, become_user};
 use crate::fs::{Disks, Need, Patience, Root};
-use crate::limits::USERS_SHOWN_MAX;
+use crate::limits::{FENCED_PORTS_MAX, USERS_SHOWN_MAX};
 use crate::log::{Log, Shown};
 use crate::net::unprivileged_port_start;
-use crate::options::Options;
+use crate::options::{Options, PassiveAddress};
 
 /// Becomes the user of `--run-as`, now that ports, logs and keys are open.
 ///
@@ -31,9 +31,52 @@ pub fn give_up_root(options: &Options, doors: &[Door], log: &Log) -> Result<(), 
 /// server that listens at 21, or was told passive ports below 1024, needs low ports later.
 fn kept(options: &Options, doors: &[Door]) -> Kept {
     let privileged = |port: u16| (1..unprivileged_port_start()).contains(&port);
-    let ports = doors.iter().filter_map(|door| Some(door.listener.local_addr().ok()?.port().saturating_sub(1)));
-    let mut needed = ports.chain(options.passive_ports.as_ref().map(|ports| *ports.start()));
+    let mut needed = active_ports(doors).chain(options.passive_ports.as_ref().map(|ports| *ports.start()));
     if needed.any(privileged) { Kept::LowPorts } else { Kept::Nothing }
+}
+
+/// The ports from which active data connections come.
+fn active_ports(doors: &[Door]) -> impl Iterator<Item = u16> {
+    doors.iter().filter_map(|door| Some(door.listener.local_addr().ok()?.port().saturating_sub(1)))
+}
+
+/// Confines the process to what its users, its logs and its certificates need.
+///
+/// # Errors
+/// `--sandbox require`, and the kernel cannot do all of it.
+pub fn confine(options: &Options, doors: &[Door], disks: &Arc<Disks>) -> Result<Confinement, confine::Error> {
+    let mut files: Vec<PathBuf> = options.accounts.file.iter().cloned().collect();
+    if let Some(tls) = &options.tls {
+        files.extend(tls.source.files());
+        files.extend(tls.client_ca.clone());
+    }
+    let names = match options.passive_address {
+        PassiveAddress::Host(_) => Names::LookedUp,
+        PassiveAddress::Local | PassiveAddress::Fixed(_) => Names::Never,
+    };
+    let logs = [&options.log_file, &options.transfer_log].into_iter().flatten().cloned().collect();
+    let grants = Grants { files, logs, names, ports: ports(options, doors) };
+    let roots = roots(&options.users);
+    let union = roots.values().fold(Rights::default(), |all, rights| all.union(*rights));
+    // What is not there is told elsewhere; it stays outside.
+    let open = |(path, rights)| Some((Root::open(path, disks, Patience::MayWait).ok()?, rights));
+    confine::confine(options.sandbox, &grants, roots.into_iter().filter_map(open), union)
+}
+
+/// The ports that are bound later, where they can be listed: passive ones, and those from which active data connections
+/// come, or else any that the kernel gives (0).
+fn ports(options: &Options, doors: &[Door]) -> Option<Vec<u16>> {
+    let passive = options.passive_ports.clone().filter(|ports| ports.len() <= FENCED_PORTS_MAX)?;
+    Some(active_ports(doors).chain(passive).chain([0]).collect())
+}
+
+/// What of the process is confined, in a line.
+pub fn describe(options: &Options, doors: &[Door], confinement: &Confinement) -> String {
+    let low = match (options.run_as.other(), kept(options, doors)) {
+        (Some(_), Kept::LowPorts) => ", and may bind ports below 1024",
+        _ => "",
+    };
+    format!("runs as {}{low}; sandbox: {}", options.run_as, confinement.describe())
 }
 
 /// The root of each user, and what may be done there by one user or another.

@@ -9,15 +9,18 @@ use std::time::{Duration, Instant};
 
 use mio::Interest;
 use mio::net::TcpListener;
+use signal_hook_mio::v1_0::Signals;
 
 use super::admission::{Admission, Bans};
 use super::certificate::{self, Certificate};
 use super::context::{Context, Floor, Phase};
 use super::errand::{Helpers, resolve};
+use super::ground::Ground;
 use super::meter::Meter;
 use super::passive::PassiveHost;
 use super::privilege;
 use super::rates::Rates;
+use super::session::Session;
 use super::{Door, HELPER_BELL, LISTENER_BELL, SIGNAL_BELL, Server, Terminal, signals};
 use crate::confine::{self, RunAs};
 use crate::fs::{Disks, Errno, Need, Owners, Patience, ProcessIds, Root};
@@ -112,18 +115,21 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
     let mut warned = if doors.is_empty() { options.warnings.clone() } else { warnings(&options, &addresses) };
     warned.extend(privilege::complaints(&options, &disks));
     if options.check {
+        let confinement = privilege::confine(&options, &doors, &disks).map_err(Error::Confine)?;
         lines[0] = format!("would be {}", lines[0]);
         lines.extend(options.describe());
+        lines.push(privilege::describe(&options, &doors, &confinement));
         lines.extend(taken.into_iter().chain(warned).map(|warning| format!("warning: {warning}")));
         lines.push("the configuration is good".to_owned());
         say(&lines);
         return Ok(None);
     }
-    let server = build(&options, log.clone(), disks, doors, tls, descriptors).map_err(Error::Loop)?;
+    let server = build(&options, log.clone(), disks, doors, tls, descriptors)?;
     if options.helpers > 0 {
         log.start_thread().map_err(Error::Thread)?;
     }
-    lines.extend(options.describe().into_iter().skip(2).map(|line| format!("  {line}")));
+    let confined = privilege::describe(&options, &server.doors, &server.context.ground.confinement);
+    lines.extend(options.describe().into_iter().skip(2).chain([confined]).map(|line| format!("  {line}")));
     say(&lines);
     warned.iter().for_each(|warning| log::warn!("{warning}"));
     Ok(Some(server))
@@ -159,15 +165,10 @@ fn build(
     mut doors: Vec<Door>,
     tls: Option<(Arc<Kernel>, Authority)>,
     descriptors: usize,
-) -> io::Result<Server> {
-    let reactor = Reactor::new()?;
-    let registry = reactor.registry().try_clone()?;
-    for (number, door) in doors.iter_mut().enumerate() {
-        registry.register(&mut door.listener, bell(LISTENER_BELL + number), Interest::READABLE)?;
-    }
-    let mut signals = signals()?;
-    registry.register(&mut signals, bell(SIGNAL_BELL), Interest::READABLE)?;
-    let helpers = Helpers::new(options.helpers, reactor.waker(HELPER_BELL)?);
+) -> Result<Server, Error> {
+    let (reactor, signals) = listen_for_events(&mut doors).map_err(Error::Loop)?;
+    let registry = reactor.registry().try_clone().map_err(Error::Loop)?;
+    let helpers = Helpers::new(options.helpers, reactor.waker(HELPER_BELL).map_err(Error::Loop)?);
     let format = Format { owners: Owners::load(), process: ProcessIds::current() };
     let settings = Settings {
         umask: options.umask,
@@ -180,6 +181,9 @@ fn build(
         options.tls.as_ref().zip(kernel).map(|(tls, kernel)| Certificate::new(tls, kernel, reactor.now()));
     let (passive, passive_address) = PassiveHost::new(&options.passive_address, reactor.now());
     let possible = descriptors.saturating_sub(DESCRIPTORS_OF_ITS_OWN) / DESCRIPTORS_PER_SESSION;
+    let ports = PortPool::new(options.passive_ports.as_ref());
+    // From here on nothing is opened any more that the users do not ask for.
+    let confinement = Arc::new(privilege::confine(options, &doors, &disks).map_err(Error::Confine)?);
     Ok(Server {
         context: Context {
             registry,
@@ -187,11 +191,11 @@ fn build(
             phase: Phase::Serving,
             turn_octets: TRANSFER_OCTETS_PER_TURN,
             scratch: Scratch::default(),
-            ports: PortPool::new(options.passive_ports.as_ref()),
+            ports,
             helpers,
             bans: Bans::new(options.abuse.banning),
             users: Arc::new(options.users.clone()),
-            disks,
+            ground: Ground { disks, confinement },
             settings: Arc::new(settings),
             tls: authority,
             client_login: options.tls.as_ref().map_or(ClientLogin::Password, |tls| tls.client_login),
@@ -215,6 +219,18 @@ fn build(
         paused: None,
         rang: Vec::new(),
     })
+}
+
+/// A reactor that hears of callers and signals.
+fn listen_for_events(doors: &mut [Door]) -> io::Result<(Reactor<Session>, Signals)> {
+    let reactor = Reactor::new()?;
+    let registry = reactor.registry();
+    for (number, door) in doors.iter_mut().enumerate() {
+        registry.register(&mut door.listener, bell(LISTENER_BELL + number), Interest::READABLE)?;
+    }
+    let mut signals = signals()?;
+    registry.register(&mut signals, bell(SIGNAL_BELL), Interest::READABLE)?;
+    Ok((reactor, signals))
 }
 
 /// Where clients come in: in the clear, and under TLS at once (`--tls-listen`).

@@ -7,9 +7,9 @@ mod bans;
 mod table;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -19,6 +19,7 @@ use crate::fs::Errno;
 use crate::net::{Network, canonical};
 use crate::options::Options;
 use crate::protocol::state::Protection;
+use crate::sys::spare_descriptor;
 use arrivals::Arrivals;
 pub use bans::{Bans, Verdict};
 
@@ -64,7 +65,7 @@ pub struct Admission {
     /// `--connections-per-second`.
     arrivals: Option<Arrivals>,
     /// Given up when descriptors have run out, so that one caller can be told so instead of being left waiting.
-    spare: Option<File>,
+    spare: Option<OwnedFd>,
 }
 
 impl Admission {
@@ -81,7 +82,7 @@ impl Admission {
 
     fn limited(sessions_max: usize, per_address_max: usize) -> Admission {
         let (by_network, arrivals) = (HashMap::new(), None);
-        Admission { sessions: 0, by_network, sessions_max, per_address_max, arrivals, spare: spare() }
+        Admission { sessions: 0, by_network, sessions_max, per_address_max, arrivals, spare: spare_descriptor() }
     }
 
     /// Accepts the next connection, if it is within the limits.
@@ -134,7 +135,7 @@ impl Admission {
                 if let Ok((stream, peer)) = door.listener.accept() {
                     refuse(stream, peer, door.control, "421 Out of resources; try again later.\r\n", Tell::Now);
                 }
-                self.spare = spare();
+                self.spare = spare_descriptor();
                 Accepted::OutOfDescriptors
             }
             // Accept is also told of what has befallen the connection itself: the next one may be well.
@@ -156,13 +157,9 @@ impl Admission {
             }
         }
         if self.spare.is_none() {
-            self.spare = spare();
+            self.spare = spare_descriptor();
         }
     }
-}
-
-fn spare() -> Option<File> {
-    File::open("/dev/null").ok()
 }
 
 /// Says why, where that can be said: who comes to begin with TLS is told nothing in the clear.

@@ -12,7 +12,8 @@ use crate::options::Banning;
 use crate::reactor::Key;
 use crate::server::admission::{Tell, Verdict};
 use crate::server::context::{Context, Phase};
-use crate::server::errand::{Errand, NoLogin, enter};
+use crate::server::errand::Errand;
+use crate::server::ground::NoLogin;
 
 impl Session {
     pub(super) fn check(&mut self, credentials: Credentials, key: Key, context: &mut Context) {
@@ -21,12 +22,12 @@ impl Session {
             return self.checked(Err(NoLogin::Refused), context);
         }
         let errand = match context.users.verify_at_once(&credentials) {
-            Some(account) => match enter(account, &context.disks, Patience::CachedOnly) {
-                Err(NoLogin::WouldWait(account)) => Errand::Enter(account, context.disks.clone()),
+            Some(account) => match context.ground.enter(account, Patience::CachedOnly) {
+                Err(NoLogin::WouldWait(account)) => Errand::Enter(account, context.ground.clone()),
                 entered => return self.checked(entered, context),
             },
             None if !context.users.is_costly() => return self.checked(Err(NoLogin::Refused), context),
-            None => Errand::Login { users: context.users.clone(), credentials, disks: context.disks.clone() },
+            None => Errand::Login { users: context.users.clone(), credentials, ground: context.ground.clone() },
         };
         if context.helpers.lend(key, errand).is_err() {
             self.away = Away::Nothing;
