@@ -48,7 +48,8 @@ fn identity(uid: u32, gid: u32) -> Identity {
     }
 }
 
-/// Whether the modes let `identity` do it. There may be more than modes (access lists): what fails is told at the start.
+/// Whether the modes let `identity` do it. There may be more than modes (access lists);
+/// what fails is told at the start.
 fn suits(identity: &Identity, task: &Task<'_>) -> bool {
     let ids = ProcessIds { uid: identity.uid, gid: identity.gid, groups: Vec::new(), modes: Modes::Bind };
     let allowed = |path: &Path, bits| {

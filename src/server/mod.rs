@@ -119,7 +119,8 @@ impl Server {
         }
     }
 
-    /// Lends what uploads have left to be removed. At the end nobody would wait for the helper: `leave_nothing` does it.
+    /// Lends what uploads have left to be removed. At the end nobody would wait for the helper: `leave_nothing` does
+    /// it.
     fn remove_unwanted(&mut self) {
         if self.context.phase != Phase::Serving {
             return;

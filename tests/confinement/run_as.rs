@@ -99,6 +99,48 @@ fn root_stays_where_it_is_told_to() {
     server.wait_for_log("--run-as root: ferryd keeps root's rights");
 }
 
+/// Nobody is no use where nobody may do nothing: a new user's own directory, or root's.
+#[test]
+fn root_becomes_who_can_do_the_work() {
+    if !is_root("root_becomes_who_can_do_the_work") {
+        return;
+    }
+    let tree = Tree::new();
+    roots_own(&tree, "roots", 0o755);
+    roots_own(&tree, "temporary", 0o700);
+    roots_own(&tree, "everybodys", 0o1777);
+    roots_own(&tree, "users", 0o750);
+    chown(tree.at("users"), Some(UID), Some(GID)).unwrap();
+    let users = format!("{UID} {UID} {UID} {UID}");
+    for (name, rights, uids) in [
+        ("roots", "ro", "65534 65534 65534 65534"),
+        ("roots", "rw", "0 0 0 0"),
+        ("temporary", "ro", "0 0 0 0"),
+        ("everybodys", "rw", "65534 65534 65534 65534"),
+        ("users", "ro", &users),
+        ("users", "rw", &users),
+    ] {
+        let server = Server::start(&tree.at(name), &["--user", &format!("u:x::{rights}")]);
+        assert_eq!(common_status(&server, "Uid"), uids, "{name}, {rights}");
+        for set in ["CapEff", "CapPrm", "CapInh", "CapBnd"] {
+            assert_eq!(common_status(&server, set), "0000000000000000", "{name}, {rights}: {set}");
+        }
+        let mut client = Client::login(server.address(), "u", "x");
+        client.expect("CWD /", 250);
+        let stored = client.store("f", b"new").code;
+        assert_eq!(stored, if rights == "rw" { 226 } else { 550 }, "{name}, {rights}");
+        if rights == "rw" {
+            client.expect("DELE f", 250);
+        }
+        assert_eq!(server.output().contains("without its powers"), uids == "0 0 0 0", "{}", server.output());
+    }
+    // Nobody else may do all of it either: who is told what.
+    let both = ["roots", "users"].map(|name| format!("{name}:x:{}:rw", tree.at(name).display()));
+    let server = Server::start(&tree.at("roots"), &["--user", &both[0], "--user", &both[1]]);
+    assert_eq!(common_status(&server, "Uid"), "65534 65534 65534 65534");
+    server.wait_for_log("nobody may not");
+}
+
 /// RFC 959 section 3.3: active data connections come from the port below the control port. Only for that a capability
 /// is kept.
 #[test]
@@ -145,7 +187,7 @@ fn who_may_not_enter_the_directory_is_told_so() {
     roots_own(&tree, "closed", 0o700);
     tree.directory("closed/below");
     for name in ["closed", "closed/below"] {
-        for args in [&[][..], &["--check"]] {
+        for args in [&["--run-as", "nobody"][..], &["--run-as", "nobody", "--check"]] {
             let (code, said) = refused(&tree.at(name), args);
             assert_eq!(code, Some(1), "{said}");
             let why = "Permission denied";
@@ -173,7 +215,7 @@ fn what_will_not_work_is_told_at_the_start() {
     let (log, transfers) = (roots_file(&tree, "log", ""), at("xfer"));
     let directories =
         ["readable", "listless", "closed/a"].map(|name| format!("{0}:x:{1}:rw", name.replace('/', ""), at(name)));
-    let mut args = vec!["--users", &users, "--log-file", &log, "--transfer-log", &transfers];
+    let mut args = vec!["--run-as", "nobody", "--users", &users, "--log-file", &log, "--transfer-log", &transfers];
     args.extend(directories.iter().flat_map(|user| ["--user", user.as_str()]));
     let server = Server::start(&tree.at("srv"), &args);
     // The log is still root's, and open.

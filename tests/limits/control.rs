@@ -56,7 +56,7 @@ fn a_gibibyte_without_an_end() {
         // Whoever has said nothing before is not heard any longer.
         while sent < 1 << 30 && client.stream().write_all(&piece).is_ok() {
             sent += piece.len() as u64;
-            if sent % (64 << 20) == 0 {
+            if sent.is_multiple_of(64 << 20) {
                 other.expect("NOOP", 200);
             }
         }
