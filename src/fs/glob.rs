@@ -110,7 +110,7 @@ mod tests {
         }
     }
 
-    /// The slowest patterns of 255 octets that we know, against a thousand names that they almost match.
+    /// The slowest patterns that we know, against 300 names that they almost match.
     #[test]
     fn bombs_take_no_time() {
         let full = |text: &str| text.repeat(255)[..254].to_owned() + "]";
@@ -118,7 +118,7 @@ mod tests {
             ("a*".repeat(127) + "c", "a".repeat(255)),
             (format!("*{}b", "a".repeat(127)), "a".repeat(255)),
             (format!("*{}b", "?".repeat(127)), "a".repeat(255)),
-            (format!("*{}", "[".repeat(254)), "[".repeat(255)),
+            (format!("*{}b{}", "[".repeat(127), "[".repeat(4_000)), "[".repeat(255)),
             (format!("*{}b", "[a".repeat(126)), "[a".repeat(127)),
             (format!("*{}b", "[b-a-".repeat(50)), "[b-a-".repeat(51)),
             (format!("*[{}]c", "b".repeat(250)), "a".repeat(255)),
@@ -127,7 +127,7 @@ mod tests {
         ];
         let begin = std::time::Instant::now();
         for (pattern, name) in &bombs {
-            for _ in 0..1_000 {
+            for _ in 0..300 {
                 let _ = std::hint::black_box(matches(pattern.as_bytes(), name.as_bytes()));
             }
         }

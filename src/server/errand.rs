@@ -313,7 +313,35 @@ fn help(shared: &Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::{Owners, ProcessIds, Symlinks, VirtualPath};
+    use crate::job::Job;
+    use crate::listing::{Format, Listing, Selection, Style};
     use crate::reactor::Reactor;
+
+    #[test]
+    fn a_listing_of_nothing_comes_back_now_and_then() {
+        let path = std::env::temp_dir().join(format!("ferryd-errand-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        for number in 0..2_000 {
+            std::fs::File::create(path.join(format!("{}{number:05}", "n".repeat(240)))).unwrap();
+        }
+        let disks = Arc::new(Disks::probe(Symlinks::Inside).unwrap());
+        let root = Root::open(&path, &disks, Patience::MayWait).unwrap();
+        let format = Arc::new(Format { owners: Owners::load(), process: ProcessIds::current() });
+        let pattern = VirtualPath::root().join(b"*x").unwrap();
+        let listing = Listing::new(&root, Selection::new(pattern, b"*x", b""), Style::Names, format).unwrap();
+        let mut transfer = Transfer::new(Job::List { listing: Box::new(listing) });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut stream = Stream::new(mio::net::TcpStream::from_std(listener.accept().unwrap().0));
+        let (mut scratch, mut errands) = (Scratch::default(), 0);
+        while let Progress::Again = step(&mut stream, &mut transfer, 1024 * 1024, &mut scratch) {
+            errands += 1;
+        }
+        std::fs::remove_dir_all(&path).unwrap();
+        assert!((2..=10).contains(&errands) && transfer.octets() == 0, "{errands}");
+        drop(client);
+    }
 
     #[test]
     fn so_many_errands_wait_and_no_more() {
