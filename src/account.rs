@@ -106,7 +106,10 @@ impl Rights {
             "upload" => return Ok(Rights::UPLOAD),
             _ => {}
         }
-        let unknown = || format!("'{text}' is not a set of rights: use ro, rw, upload, or letters of elradfmwMT");
+        let unknown = || {
+            let text = text.escape_debug();
+            format!("'{text}' is not a set of rights: use ro, rw, upload, or letters of elradfmwMT")
+        };
         let mut rights = Rights(0);
         for letter in text.chars() {
             let (_, right) = LETTERS.iter().find(|(known, _)| *known == letter).ok_or_else(unknown)?;
@@ -181,6 +184,7 @@ pub fn octets(text: &str) -> Result<Option<NonZeroU64>, String> {
         Some(octets) if octets <= RATE_OCTETS_MAX => Ok(NonZeroU64::new(octets)),
         Some(_) => Err(format!("'{text}' is too much: use at most 1024G, or 0 for no limit")),
         None => {
+            let text = text.escape_debug();
             Err(format!("'{text}' is not a number of octets a second: use a number, or one with K, M or G, as in 10M"))
         }
     }

@@ -235,6 +235,11 @@ mod tests {
             assert!(!problem.contains("ruMep1") && !problem.contains("L55TU"), "{problem}");
         }
         assert!(problems.next().is_none());
+        // The log escapes what it is told, a terminal does not.
+        for word in ["rights=\x1b[2J", "rate=\x1b[2J", "rate=1\u{9b}2J", "\x1b[2J"] {
+            let problem = &read(&format!("al:@::::::{word}")).problems[0].1;
+            assert!(!problem.chars().any(char::is_control) && problem.contains("2J"), "{problem:?}");
+        }
         let parsed = parse(b"\xe9:x\nal:\xff\n", Path::new("/"));
         assert!(parsed.problems[0].1.contains("UTF-8") && parsed.problems[1].1.contains("not text"));
     }
