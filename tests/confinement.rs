@@ -1,5 +1,7 @@
 //! Least privilege, from outside: as whom the server works, what it may touch, and what it may ask of the kernel.
 
+#[path = "confinement/calls.rs"]
+mod calls;
 #[path = "confinement/files.rs"]
 mod files;
 #[path = "confinement/run_as.rs"]
@@ -7,9 +9,13 @@ mod run_as;
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use ferryd::account::Rights;
+use ferryd::confine::{Grants, Names, Sandbox, confine};
+use ferryd::fs::{Disks, Patience, Root, Symlinks};
 use nix::libc;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use support::{Server, did_not_run};
@@ -52,6 +58,39 @@ fn text(octets: &[u8]) -> String {
 fn refused(directory: &Path, args: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = Server::command(directory, args).output().unwrap();
     (status.code(), text(&stderr))
+}
+
+/// The variable that tells a process of this test, run once more, what to do.
+const PART: &str = "FERRYD_TEST_CONFINED";
+
+/// Runs this program again, to do what `part` says in a process of its own, which may confine itself and die.
+fn run_confined(part: &str) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "confined", "--ignored", "--nocapture", "--test-threads=1"]).env(PART, part);
+    command.output().unwrap()
+}
+
+/// Not a test, but what [`run_confined`] runs.
+#[test]
+#[ignore = "other tests run it, in a process of its own"]
+fn confined() {
+    let Ok(part) = std::env::var(PART) else { return };
+    // The harness has begun a line.
+    println!();
+    match part.split_once(':') {
+        Some(("files", argument)) => files::confined(argument),
+        Some(("calls", argument)) => calls::confined(argument),
+        _ => panic!("{part}"),
+    }
+}
+
+/// Confines this process as a server is that serves one directory, with these rights.
+fn confine_to(directory: &Path, rights: &str, files: Vec<PathBuf>, logs: Vec<PathBuf>) {
+    let rights = Rights::parse(rights).unwrap();
+    let disks = Arc::new(Disks::probe(Symlinks::Inside).unwrap());
+    let root = Root::open(directory, &disks, Patience::MayWait).unwrap();
+    let grants = Grants { files, logs, names: Names::Never, ports: Some(vec![0]) };
+    confine(Sandbox::Best, &grants, [(root, rights)].into_iter(), rights).unwrap();
 }
 
 /// Runs a program on a kernel that seems to lack some system calls: its exit code, and what it wrote.

@@ -1,11 +1,23 @@
 //! Least privilege: as whom the process works, which files it may touch, and which system calls it may use.
 //!
-//! `run_as` gives root up, and `suited` finds for whom, where nobody says it; `landlock` fences the files in. What is
-//! done here is done once, at the start and before there is a second thread, and nothing undoes it.
+//! `run_as` gives root up, and `suited` finds for whom, where nobody says it; `landlock` fences the files in, `seccomp`
+//! lists the system calls. What is done here is done once, at the start and before there is a second thread, and nothing
+//! undoes it.
 
 mod landlock;
 mod run_as;
 mod suited;
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+mod seccomp;
+
+/// Where there are no filters.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+mod seccomp {
+    pub(super) fn restrict(_: super::Names, _: super::Rights) -> Result<(), String> {
+        Err(format!("there are no filters for {}", std::env::consts::ARCH))
+    }
+}
 
 use std::collections::HashMap;
 use std::fmt;
@@ -81,12 +93,26 @@ pub enum Within {
     Nothing,
 }
 
-/// The bounds that are in force.
+/// The bounds that are in force; none where the operator wants none.
 #[derive(Debug)]
-pub struct Confinement {
-    files: Option<Files>,
+pub struct Confinement(Option<Bounds>);
+
+#[derive(Debug)]
+struct Bounds {
+    files: Files,
+    calls: Calls,
     /// The roots of users at the start, and what may be done there.
     roots: HashMap<Inode, Rights>,
+    /// What somebody or other may do.
+    union: Rights,
+}
+
+/// Whether system calls are filtered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Calls {
+    Filtered,
+    /// They are not; why.
+    Free(String),
 }
 
 /// Confines the process: `roots` are those of its users, each with what one user or another may do there.
@@ -99,57 +125,79 @@ pub fn confine(
     roots: impl Iterator<Item = (Root, Rights)>,
     union: Rights,
 ) -> Result<Confinement, Error> {
-    let mut known: HashMap<Inode, Rights> = HashMap::new();
     if sandbox == Sandbox::Off {
-        return Ok(Confinement { files: None, roots: known });
+        return Ok(Confinement(None));
     }
+    let mut known: HashMap<Inode, Rights> = HashMap::new();
     let roots = roots.inspect(|(root, rights)| {
         let allowed = known.entry(root.inode()).or_default();
         *allowed = allowed.union(*rights);
     });
     let files = landlock::restrict(grants, roots, union);
-    match (&files, sandbox) {
-        (Files::Free(why), Sandbox::Require) => Err(Error::Missing(format!("files cannot be fenced in: {why}"))),
-        (Files::Partly(version), Sandbox::Require) => Err(Error::Missing(format!(
+    let calls = seccomp::restrict(grants.names, union).map_or_else(Calls::Free, |()| Calls::Filtered);
+    let missing = match (&files, &calls) {
+        (Files::Free(why), _) => Some(format!("files cannot be fenced in: {why}")),
+        (Files::Partly(version), _) => Some(format!(
             "this kernel has version {version} of Landlock, which cannot keep files from being truncated; version 3 \
              (Linux 6.2) can"
-        ))),
-        _ => Ok(Confinement { files: Some(files), roots: known }),
+        )),
+        (_, Calls::Free(why)) => Some(format!("system calls cannot be filtered: {why}")),
+        (Files::Confined(_), Calls::Filtered) => None,
+    };
+    match missing {
+        Some(why) if sandbox == Sandbox::Require => Err(Error::Missing(why)),
+        _ => Ok(Confinement(Some(Bounds { files, calls, roots: known, union }))),
+    }
+}
+
+impl Bounds {
+    /// How much of `rights` is within, in directories whose own bounds are `allowed`.
+    fn within(&self, allowed: Rights, rights: Rights) -> Within {
+        let (allowed, needed) = (access(allowed), access(rights));
+        let changes = self.calls == Calls::Filtered && rights.change() && !self.union.change();
+        match self.files {
+            Files::Free(_) => {
+                if changes {
+                    Within::Part
+                } else {
+                    Within::Whole
+                }
+            }
+            _ if allowed.contains(needed) && !changes => Within::Whole,
+            _ if allowed.intersects(needed) || needed.is_empty() => Within::Part,
+            _ => Within::Nothing,
+        }
     }
 }
 
 impl Confinement {
-    /// Whether files are fenced in, so that a root may be outside.
-    fn fences(&self) -> bool {
-        matches!(self.files, Some(Files::Confined(_) | Files::Partly(_)))
-    }
-
     /// Whether a root is known to be within, for all that `rights` allow.
     pub fn knows(&self, root: Inode, rights: Rights) -> bool {
-        !self.fences() || self.roots.get(&root).is_some_and(|allowed| access(*allowed).contains(access(rights)))
+        let Some(bounds) = &self.0 else { return true };
+        let allowed = bounds.roots.get(&root).copied().unwrap_or_default();
+        bounds.within(allowed, rights) == Within::Whole
     }
 
     /// How much of `rights` is within the bounds in a directory with these above it; it is the first of them itself.
     pub fn within(&self, ancestry: &[Inode], rights: Rights) -> Within {
-        let allowed = ancestry.iter().filter_map(|inode| self.roots.get(inode));
-        let allowed = access(allowed.fold(Rights::default(), |all, rights| all.union(*rights)));
-        let needed = access(rights);
-        match () {
-            () if !self.fences() || allowed.contains(needed) => Within::Whole,
-            () if allowed.intersects(needed) => Within::Part,
-            () => Within::Nothing,
-        }
+        let Some(bounds) = &self.0 else { return Within::Whole };
+        let allowed = ancestry.iter().filter_map(|inode| bounds.roots.get(inode));
+        bounds.within(allowed.fold(Rights::default(), |all, rights| all.union(*rights)), rights)
     }
 
     /// What is in force, in words.
     pub fn describe(&self) -> String {
-        match &self.files {
-            None => "off".to_owned(),
-            Some(Files::Confined(version)) => format!("files by Landlock (version {version})"),
-            Some(Files::Partly(version)) => {
+        let Some(Bounds { files, calls, .. }) = &self.0 else { return "off".to_owned() };
+        let files = match files {
+            Files::Confined(version) => format!("files by Landlock (version {version})"),
+            Files::Partly(version) => {
                 format!("files by Landlock (version {version}, which lets files be truncated that may only be read)")
             }
-            Some(Files::Free(why)) => format!("files not fenced in ({why})"),
+            Files::Free(why) => format!("files not fenced in ({why})"),
+        };
+        match calls {
+            Calls::Filtered => format!("{files}, system calls by seccomp"),
+            Calls::Free(why) => format!("{files}, system calls not filtered ({why})"),
         }
     }
 }
@@ -159,8 +207,10 @@ mod tests {
     use super::*;
 
     fn confinement(files: Files, roots: &[(u64, &str)]) -> Confinement {
-        let roots = roots.iter().map(|(inode, rights)| ((1, *inode), Rights::parse(rights).unwrap()));
-        Confinement { files: Some(files), roots: roots.collect() }
+        let roots: HashMap<Inode, Rights> =
+            roots.iter().map(|(inode, rights)| ((1, *inode), Rights::parse(rights).unwrap())).collect();
+        let union = roots.values().fold(Rights::default(), |all, rights| all.union(*rights));
+        Confinement(Some(Bounds { files, calls: Calls::Filtered, roots, union }))
     }
 
     #[test]
@@ -181,5 +231,11 @@ mod tests {
         assert!(fence.knows((1, 1), ro) && !fence.knows((1, 2), ro) && !fence.knows((2, 1), ro));
         let free = confinement(Files::Free("x".into()), &[]);
         assert!(free.knows((1, 1), ro) && free.within(&[], ro) == Within::Whole);
+        // Modes and times are a matter of system calls, which a server that only reads does not have.
+        let reader = confinement(Files::Confined(7), &[(1, "ro")]);
+        let modes = Rights::parse("elrM").unwrap();
+        assert_eq!(reader.within(&[(1, 1)], modes), Within::Part);
+        assert!(!reader.knows((1, 1), modes) && free.within(&[], modes) == Within::Part);
+        assert_eq!(fence.within(&[(1, 1)], modes), Within::Whole);
     }
 }

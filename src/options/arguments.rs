@@ -135,8 +135,9 @@ pub(super) struct Arguments {
     pub(super) run_as: Option<Wanted>,
 
     /// How the process is kept to the directories of its users, its logs and its
-    /// certificates (Landlock): best (as far as this kernel can), require
-    /// (wholly, or ferryd does not start), or off
+    /// certificates (Landlock), and to the system calls that it needs (seccomp):
+    /// best (as far as this kernel can), require (wholly, or ferryd does not
+    /// start), or off
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", env = "FERRYD_SANDBOX", default_value = "best", value_parser = value::sandbox)]
     #[arg(help_heading = "Privileges")]
