@@ -1,8 +1,8 @@
 //! Least privilege: as whom the process works, which files it may touch, and which system calls it may use.
 //!
 //! `run_as` gives root up, and `suited` finds for whom, where nobody says it; `landlock` fences the files in, `seccomp`
-//! lists the system calls. What is done here is done once, at the start and before there is a second thread, and nothing
-//! undoes it.
+//! lists the system calls. What is done here is done once, at the start and before there is a second thread, and
+//! nothing undoes it.
 
 mod landlock;
 mod run_as;
