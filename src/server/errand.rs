@@ -313,7 +313,7 @@ fn help(shared: &Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::{Owners, ProcessIds, Symlinks, VirtualPath};
+    use crate::fs::{Disks, Owners, ProcessIds, Symlinks, VirtualPath};
     use crate::job::Job;
     use crate::listing::{Format, Listing, Selection, Style};
     use crate::reactor::Reactor;
