@@ -16,16 +16,16 @@ const LIBRARIES: [&str; 4] = [
     "/usr/lib/faketime/libfaketimeMT.so.1",
 ];
 
-/// The clock of a server, in a file that says how far it is off.
-struct Clock(Tree);
+/// The clock of a server: a file in its tree, where it may read, says how far it is off.
+struct Clock<'a>(&'a Tree);
 
-impl Clock {
+impl Clock<'_> {
     fn jump(&self, offset: &str) {
         self.0.file("offset", format!("{offset}\n"));
     }
 
     /// A server with this clock.
-    fn serve(&self, tree: &Tree, args: &[&str]) -> Option<Server> {
+    fn serve(&self, args: &[&str]) -> Option<Server> {
         let Some(library) = LIBRARIES.into_iter().find(|path| std::path::Path::new(path).exists()) else {
             super::cannot("libfaketime is not installed");
             return None;
@@ -35,7 +35,7 @@ impl Clock {
             "export LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={} FAKETIME_NO_CACHE=1 DONT_FAKE_MONOTONIC=1",
             file.display()
         );
-        Some(Server::start_behind(&before, tree.path(), &[&["--user", "u:secret"], args].concat()))
+        Some(Server::start_behind(&before, self.0.path(), &[&["--user", "u:secret"], args].concat()))
     }
 }
 
@@ -46,10 +46,10 @@ fn year_of_last_line(log: &str) -> i32 {
 
 #[test]
 fn a_clock_that_jumps() {
-    let clock = Clock(Tree::new());
     for (jump, years) in [("+500d", 1), ("-2000d", -5), ("+9000d", 24)] {
-        clock.jump("+0");
         let tree = careful::tree();
+        let clock = Clock(&tree);
+        clock.jump("+0");
         tree.sparse("big", super::MORE_THAN_BUFFERS);
         let transfers = tree.at("transfers");
         let args = [
@@ -63,7 +63,7 @@ fn a_clock_that_jumps() {
             "--transfer-log",
             transfers.to_str().unwrap(),
         ];
-        let Some(mut server) = clock.serve(&tree, &args) else { return };
+        let Some(mut server) = clock.serve(&args) else { return };
         let (mut idle, mut reader, mut writer) = (login(&server), login(&server), login(&server));
         let mut greeted = Client::connect(server.address());
         let mut download = stalled_retr(&mut reader, "big");
