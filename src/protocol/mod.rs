@@ -40,7 +40,7 @@ pub enum Action {
     /// Remember where the client listens. Nothing comes back.
     Dial(SocketAddr),
     /// Move data; then [`Interpreter::finished`].
-    Transfer(Job),
+    Transfer(Box<Job>),
     /// Stop the transfer that runs ([`Interpreter::finished`] follows).
     Abort,
     /// Close the data connection, or what listens for it, if there is one.
@@ -340,7 +340,7 @@ impl Interpreter {
             Outcome::Transfer(reply, job) => {
                 self.say(&reply);
                 self.waiting = Waiting::Transfer;
-                self.next = Some(Action::Transfer(job));
+                self.next = Some(Action::Transfer(Box::new(job)));
             }
             Outcome::Listen(passive) => {
                 self.waiting = Waiting::Listener(passive);

@@ -148,8 +148,9 @@ fn a_bomb_in_a_large_directory_holds_up_nobody() {
         let (mut client, mut other) = (login(&server), login(&server));
         // It matches nothing, and each name has to be looked at until the end to say so.
         let bomb = format!("*{}x", "[".repeat(60));
-        let data = client.epsv();
+        let mut data = client.epsv();
         client.expect(format!("NLST {bomb}"), 150);
+        data.begin();
         let begin = std::time::Instant::now();
         let mut answered = 0;
         while client.silent_for(std::time::Duration::from_millis(1)) || answered == 0 {

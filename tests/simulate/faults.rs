@@ -258,7 +258,7 @@ impl Session<'_> {
             }
             Action::Defer(deferred) => self.lent = Some((deferred, self.random.below(4))),
             Action::Listen(_) => self.interpreter.listening(Ok(SocketAddr::from(([127, 0, 0, 1], 40_000)))),
-            Action::Transfer(job) => self.job = Some(job),
+            Action::Transfer(job) => self.job = Some(*job),
             Action::Status => self.interpreter.status("A transfer".to_owned()),
             Action::Abort | Action::Dial(_) | Action::CloseData | Action::LogOut | Action::Close => {}
             Action::Secure => panic!("nobody asked for TLS"),

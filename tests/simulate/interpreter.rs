@@ -346,7 +346,7 @@ impl<'a> Driver<'a> {
             Action::Transfer(job) => {
                 assert!(self.job.is_none(), "two transfers at once\n{}", self.ledger.conversation());
                 self.model.check_job(&job);
-                (self.job, self.aborting) = (Some(job), false);
+                (self.job, self.aborting) = (Some(*job), false);
             }
             Action::Abort => {
                 assert!(self.job.is_some() && !self.aborting, "what is aborted?\n{}", self.ledger.conversation());

@@ -97,7 +97,7 @@ impl Inside {
                 Action::Listen(_) => {
                     self.interpreter.listening(Ok(SocketAddr::from(([127, 0, 0, 1], PASSIVE_PORT))));
                 }
-                Action::Transfer(job) => self.job = Some(job),
+                Action::Transfer(job) => self.job = Some(*job),
                 Action::Abort => self.finish(Err(Failure::Aborted)),
                 Action::Status => self.interpreter.status("No data connection".to_owned()),
                 Action::Secure => self.interpreter.secured(None),

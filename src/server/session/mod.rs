@@ -306,7 +306,7 @@ impl Session {
             Action::Transfer(job) => {
                 *ready = Readiness::ALL;
                 let tls = self.data_tls();
-                if let Some(ended) = self.data.begin(job, tls, self.local(), context) {
+                if let Some(ended) = self.data.begin(*job, tls, self.local(), context) {
                     self.finish(ended, context);
                 }
             }
