@@ -3,6 +3,8 @@
 
 #[path = "limits/bans.rs"]
 mod bans;
+#[path = "limits/bombs.rs"]
+mod bombs;
 #[path = "limits/common.rs"]
 mod common;
 #[path = "limits/control.rs"]

@@ -138,6 +138,11 @@ impl Stream {
         poll(&mut socket, Some(&at_once)).is_ok_and(|count| count > 0)
     }
 
+    /// Whether the peer has answered with a reset what was sent to it.
+    pub fn was_reset(&self) -> bool {
+        !matches!(self.socket.take_error(), Ok(None))
+    }
+
     /// The address of this end.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()

@@ -74,6 +74,26 @@ fn what_a_killed_client_has_sent_is_kept_and_another_one_goes_on() {
     }
 }
 
+/// Many clients never say QUIT, and have their file all the same.
+#[test]
+fn who_has_read_the_reply_and_leaves_has_stored_it() {
+    for args in [&[][..], &["--atomic-uploads"]] {
+        let tree = Tree::new();
+        let transfers = tree.at("transfers");
+        let server = serve(&tree, &[args, &["--transfer-log", transfers.to_str().unwrap()]].concat());
+        for number in 0..20 {
+            let mut client = login(&server);
+            assert_eq!(client.store(format!("up{number}"), b"whole").code, 226);
+            drop(client);
+            let log = server.wait_for_log(&format!("stored /up{number}, 5 octets"));
+            assert!(!log.contains("incomplete"), "{log}");
+        }
+        wait_until("the transfer log has them", || fs::read_to_string(&transfers).unwrap().lines().count() == 20);
+        let lines = fs::read_to_string(&transfers).unwrap();
+        assert!(lines.lines().all(|line| line.ends_with(" c")), "{lines}");
+    }
+}
+
 #[test]
 fn with_atomic_uploads_a_killed_client_leaves_the_old_file() {
     for helpers in HELPERS {

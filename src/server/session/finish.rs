@@ -1,8 +1,10 @@
 //! What follows the end of a transfer: the reply at once, and the lines of the logs.
 //!
 //! In plain FTP the end of an upload is the end of a connection, and a client that is killed makes the same: the
-//! kernel ends both its connections, in any order. So what the logs say of an upload waits for the next word of its
-//! client, and not for long; one whose client is gone by then is not called complete.
+//! kernel ends both its connections, in any order. So whoever is found gone at the end of his upload is not told that it
+//! is complete; and what the logs say waits for the client's next word, and not for long. One that is gone by then may
+//! have read its reply and closed, as many do that never say QUIT. But if it had not read it, the kernel has answered the
+//! reply with a reset.
 
 use std::net::IpAddr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -32,7 +34,7 @@ impl Session {
     pub(super) fn finish(&mut self, mut ended: Ended, context: &Context) {
         self.active = context.now;
         self.log_unlogged(context);
-        if ended.is_whole_upload() && self.is_cut_off() {
+        if ended.is_whole_upload() && self.interpreter.is_cut_off() && self.has_left() {
             ended.report.outcome = Err(Failure::ConnectionLost);
         }
         self.interpreter.finished(&ended.report);
@@ -49,9 +51,19 @@ impl Session {
         self.log_when_known(context);
     }
 
-    /// Whether the client has left without a farewell.
+    /// Whether the client has closed the control connection, or its half of it.
+    fn has_left(&self) -> bool {
+        self.input != Input::Open || self.stream.has_ended()
+    }
+
+    /// Whether the client has left without a farewell, and without having read all that it was told.
     fn is_cut_off(&self) -> bool {
-        self.input == Input::Ended && self.interpreter.is_cut_off()
+        let unread = match self.input {
+            Input::Open => false,
+            Input::Ended => self.stream.was_reset(),
+            Input::Broken => true,
+        };
+        unread && self.interpreter.is_cut_off()
     }
 
     /// Logs the last transfer, unless it is an upload of which nothing further is known.
@@ -59,7 +71,7 @@ impl Session {
         let commands = self.interpreter.commands();
         let known = |last: &Unlogged| {
             !last.ended.is_whole_upload()
-                || self.input == Input::Ended
+                || self.input != Input::Open
                 || last.commands != commands
                 || last.until <= context.now
         };

@@ -44,6 +44,8 @@ enum Input {
     Open,
     /// The client has closed its side; what it said before is still carried out.
     Ended,
+    /// It was lost: nothing is read or written any more.
+    Broken,
 }
 
 /// How far the session is from its end.
@@ -159,8 +161,10 @@ impl Session {
             self.finish(ended, context);
         }
         if next == Next::Gone {
-            // Perhaps by a reset, which is an end too.
-            self.input = Input::Ended;
+            // Who has not ended it has broken it, if it was not us.
+            if self.input == Input::Open {
+                self.input = Input::Broken;
+            }
             self.log_unlogged(context);
         }
         next
