@@ -89,7 +89,8 @@ fn confine_to(directory: &Path, rights: &str, files: Vec<PathBuf>, logs: Vec<Pat
     let rights = Rights::parse(rights).unwrap();
     let disks = Arc::new(Disks::probe(Symlinks::Inside).unwrap());
     let root = Root::open(directory, &disks, Patience::MayWait).unwrap();
-    let grants = Grants { files, logs, names: Names::Never, ports: Some(vec![0]) };
+    let uploads = ferryd::fs::Uploads::InPlace;
+    let grants = Grants { files, logs, names: Names::Never, uploads, ports: Some(vec![0]) };
     confine(Sandbox::Best, &grants, [(root, rights)].into_iter(), rights).unwrap();
 }
 

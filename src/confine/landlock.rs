@@ -13,7 +13,7 @@ use landlock::{
 
 use super::{Grants, Names};
 use crate::account::{Right, Rights};
-use crate::fs::Root;
+use crate::fs::{Root, Uploads};
 
 /// Versions of Landlock whose rights are asked for: up to here they were tried.
 const FILES: ABI = ABI::V5;
@@ -53,6 +53,16 @@ pub(super) fn access(rights: Rights) -> BitFlags<AccessFs> {
     NEEDS.iter().filter(|(right, _)| rights.allow(*right)).fold(BitFlags::EMPTY, |all, (_, access)| all | *access)
 }
 
+/// An upload that is seen once it is whole has another name before, which is removed then, or when it breaks off.
+fn beside(uploads: Uploads, rights: Rights) -> BitFlags<AccessFs> {
+    let stores = rights.allow(Right::StoreNew) || rights.allow(Right::Store);
+    if uploads == Uploads::Atomic && stores {
+        make_bitflags!(AccessFs::{WriteFile | MakeReg | RemoveFile | ReadDir})
+    } else {
+        BitFlags::EMPTY
+    }
+}
+
 /// To the kernel a rename removes a name and makes one. Devices keep their names.
 const RENAME: BitFlags<AccessFs> = make_bitflags!(
     AccessFs::{RemoveFile | RemoveDir | MakeReg | MakeDir | MakeSym | MakeFifo | MakeSock | Refer}
@@ -80,7 +90,7 @@ fn build(grants: &Grants, roots: impl Iterator<Item = (Root, Rights)>, union: Ri
     }
     let mut rules = Rules(ruleset.create()?);
     for (root, rights) in roots {
-        rules = rules.allow(&root, access(rights))?;
+        rules = rules.allow(&root, access(rights) | beside(grants.uploads, rights))?;
     }
     for file in &grants.files {
         rules = rules.allow_beside(file, make_bitflags!(AccessFs::{ReadFile}))?;

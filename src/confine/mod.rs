@@ -27,7 +27,7 @@ use self::landlock::{Files, access};
 pub use self::run_as::{Chosen, Identity, Kept, RunAs, Wanted, become_user};
 pub use self::suited::{Task, Use};
 use crate::account::Rights;
-use crate::fs::Root;
+use crate::fs::{Root, Uploads};
 
 /// `--sandbox`: how much of it there has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,7 @@ pub struct Grants {
     /// Logs, which are opened again.
     pub logs: Vec<PathBuf>,
     pub names: Names,
+    pub uploads: Uploads,
     /// Ports that may be bound; nothing: any.
     pub ports: Option<Vec<u16>>,
 }

@@ -55,7 +55,7 @@ pub fn confine(options: &Options, doors: &[Door], disks: &Arc<Disks>) -> Result<
         PassiveAddress::Local | PassiveAddress::Fixed(_) => Names::Never,
     };
     let logs = [&options.log_file, &options.transfer_log].into_iter().flatten().cloned().collect();
-    let grants = Grants { files, logs, names, ports: ports(options, doors) };
+    let grants = Grants { files, logs, names, uploads: options.uploads, ports: ports(options, doors) };
     let roots = roots(&options.users);
     let union = roots.values().fold(Rights::default(), |all, rights| all.union(*rights));
     // What is not there is told elsewhere; it stays outside.
@@ -100,7 +100,7 @@ pub fn complaints(options: &Options, disks: &Arc<Disks>) -> Vec<String> {
     complaints.extend((more > 0).then(|| format!("and {more} more directories of users like these")));
     if let Some(identity) = options.run_as.other() {
         complaints.extend(unreadable(options, identity));
-        complaints.extend(unwritable(options, identity));
+        complaints.extend(unwritable(options, identity, disks));
     }
     complaints
 }
@@ -173,17 +173,23 @@ fn unreadable(options: &Options, identity: &Identity) -> Vec<String> {
 }
 
 /// Logs that root has opened, and that cannot be opened again.
-fn unwritable(options: &Options, identity: &Identity) -> Vec<String> {
+fn unwritable(options: &Options, identity: &Identity, disks: &Arc<Disks>) -> Vec<String> {
     let logs = [("--log-file", &options.log_file), ("--transfer-log", &options.transfer_log)];
-    let denied = |path: &PathBuf| {
+    let (name, mut told) = (&identity.name, Vec::new());
+    for (option, path) in logs.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?))) {
+        let shown = Shown(path.as_os_str().as_bytes());
         let opened = OpenOptions::new().append(true).open(path);
-        opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
-    };
-    let denied =
-        logs.into_iter().filter_map(|(option, path)| Some((option, path.as_ref().filter(|path| denied(path))?)));
-    let told = denied.map(|(option, path)| {
-        let (name, shown) = (&identity.name, Shown(path.as_os_str().as_bytes()));
-        format!("{option}: {name} may not open {shown} again after a rotation (SIGHUP): chown {name} {shown}")
-    });
-    told.collect()
+        let place = path.parent().and_then(|parent| Root::open(parent, disks, Patience::MayWait).ok());
+        if opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+            told.push(format!(
+                "{option}: {name} may not open {shown} again after a rotation (SIGHUP): chown {name} {shown}"
+            ));
+        } else if place.is_none_or(|place| place.may(Need::Write).is_err()) {
+            told.push(format!(
+                "{option}: {name} may not make a new {shown} where a rotation has renamed the old one (SIGHUP): let \
+                 the rotation make it (logrotate: create 640 {name}), or let that user write in its directory"
+            ));
+        }
+    }
+    told
 }

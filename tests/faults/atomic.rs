@@ -172,6 +172,28 @@ fn one_that_is_cut_off_leaves_the_old_file_and_nothing_else() {
     }
 }
 
+/// A server whose users may only store has to rename and to remove all the same, within its sandbox.
+#[test]
+fn who_may_store_and_do_nothing_else() {
+    for rights in ["upload", "elw", "elraw"] {
+        let tree = Tree::new();
+        let user = format!("u:secret:{}:{rights}", tree.path().display());
+        let server = Server::start(tree.path(), &["--user", &user, "--atomic-uploads"]);
+        let mut client = Client::login(server.address(), "u", "secret");
+        client.expect("TYPE I", 200);
+        assert_eq!(client.store("f", b"whole").code, 226, "{rights}");
+        assert_eq!(tree.read("f").unwrap(), b"whole");
+        let mut data = client.epsv();
+        client.expect("STOR g", 150);
+        data.write_all(b"half").unwrap();
+        wait_until("it is under way", || !temporaries(&tree, ".").is_empty());
+        reset(data);
+        assert_eq!(client.read_reply().code, 426, "{rights}");
+        wait_until(&format!("{rights}: the temporary file goes"), || temporaries(&tree, ".").is_empty());
+        assert!(tree.read("g").is_none(), "{rights}");
+    }
+}
+
 #[test]
 fn under_tls_only_an_end_that_was_said_makes_it_visible() {
     for helpers in HELPERS {

@@ -1,10 +1,10 @@
 //! What follows the end of a transfer: the reply at once, and the lines of the logs.
 //!
 //! In plain FTP the end of an upload is the end of a connection, and a client that is killed makes the same: the
-//! kernel ends both its connections, in any order. So whoever is found gone at the end of his upload is not told that it
-//! is complete; and what the logs say waits for the client's next word, and not for long. One that is gone by then may
-//! have read its reply and closed, as many do that never say QUIT. But if it had not read it, the kernel has answered the
-//! reply with a reset.
+//! kernel ends both its connections, in any order. So whoever is found gone at the end of his upload is not told that
+//! it is complete; and what the logs say waits for the client's next word, and not for long. One that is gone by then
+//! may have read its reply and closed, as many do that never say QUIT. But if it had not read it, the kernel has
+//! answered the reply with a reset.
 
 use std::net::IpAddr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
