@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use ferryd::account::Rights;
 use ferryd::confine::{Grants, Names, Sandbox, confine};
-use ferryd::fs::{Disks, Patience, Root, Symlinks};
+use ferryd::fs::{Disks, Patience, Root, Symlinks, Uploads};
 use nix::libc;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use support::{Server, did_not_run};
@@ -89,8 +89,7 @@ fn confine_to(directory: &Path, rights: &str, files: Vec<PathBuf>, logs: Vec<Pat
     let rights = Rights::parse(rights).unwrap();
     let disks = Arc::new(Disks::probe(Symlinks::Inside).unwrap());
     let root = Root::open(directory, &disks, Patience::MayWait).unwrap();
-    let uploads = ferryd::fs::Uploads::InPlace;
-    let grants = Grants { files, logs, names: Names::Never, uploads, ports: Some(vec![0]) };
+    let grants = Grants { files, logs, names: Names::Never, uploads: Uploads::InPlace, ports: Some(vec![0]) };
     confine(Sandbox::Best, &grants, [(root, rights)].into_iter(), rights).unwrap();
 }
 

@@ -39,7 +39,7 @@ pub(super) enum Files {
 }
 
 /// The rights of Landlock that a user's rights need. The union of two sets of rights needs the union of both.
-pub(super) fn access(rights: Rights) -> BitFlags<AccessFs> {
+pub(super) fn access(rights: Rights, uploads: Uploads) -> BitFlags<AccessFs> {
     const NEEDS: &[(Right, BitFlags<AccessFs>)] = &[
         (Right::List, make_bitflags!(AccessFs::{ReadDir})),
         (Right::Read, make_bitflags!(AccessFs::{ReadFile})),
@@ -50,18 +50,16 @@ pub(super) fn access(rights: Rights) -> BitFlags<AccessFs> {
         (Right::MakeDirectory, make_bitflags!(AccessFs::{MakeDir})),
         (Right::Rename, RENAME),
     ];
-    NEEDS.iter().filter(|(right, _)| rights.allow(*right)).fold(BitFlags::EMPTY, |all, (_, access)| all | *access)
-}
-
-/// An upload that is seen once it is whole has another name before, which is removed then, or when it breaks off.
-fn beside(uploads: Uploads, rights: Rights) -> BitFlags<AccessFs> {
-    let stores = rights.allow(Right::StoreNew) || rights.allow(Right::Store);
-    if uploads == Uploads::Atomic && stores {
-        make_bitflags!(AccessFs::{WriteFile | MakeReg | RemoveFile | ReadDir})
-    } else {
-        BitFlags::EMPTY
+    let needed = NEEDS.iter().filter(|(right, _)| rights.allow(*right));
+    let needed = needed.fold(BitFlags::EMPTY, |all, (_, access)| all | *access);
+    match uploads {
+        Uploads::Atomic if rights.allow(Right::StoreNew) => needed | ATOMIC,
+        Uploads::Atomic | Uploads::InPlace => needed,
     }
 }
+
+/// A whole upload gets its name by a rename, and those that have broken off are looked for and removed.
+const ATOMIC: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadDir | RemoveFile});
 
 /// To the kernel a rename removes a name and makes one. Devices keep their names.
 const RENAME: BitFlags<AccessFs> = make_bitflags!(
@@ -90,7 +88,7 @@ fn build(grants: &Grants, roots: impl Iterator<Item = (Root, Rights)>, union: Ri
     }
     let mut rules = Rules(ruleset.create()?);
     for (root, rights) in roots {
-        rules = rules.allow(&root, access(rights) | beside(grants.uploads, rights))?;
+        rules = rules.allow(&root, access(rights, grants.uploads))?;
     }
     for file in &grants.files {
         rules = rules.allow_beside(file, make_bitflags!(AccessFs::{ReadFile}))?;
@@ -169,12 +167,15 @@ mod tests {
 
     #[test]
     fn rights_need_what_their_commands_do() {
-        let needs = |text: &str| access(Rights::parse(text).unwrap());
+        let needs = |text: &str| access(Rights::parse(text).unwrap(), Uploads::InPlace);
         assert_eq!(needs("ro"), AccessFs::ReadDir | AccessFs::ReadFile);
         assert_eq!(needs("upload"), AccessFs::WriteFile | AccessFs::MakeReg);
         assert_eq!(needs("e"), BitFlags::EMPTY);
         let everything = AccessFs::from_all(ABI::V3) & !AccessFs::Execute & !AccessFs::MakeChar & !AccessFs::MakeBlock;
         assert_eq!(needs("rw"), everything);
+        let atomic = |text: &str| access(Rights::parse(text).unwrap(), Uploads::Atomic);
+        assert_eq!(atomic("upload"), needs("upload") | AccessFs::RemoveFile | AccessFs::ReadDir);
+        assert_eq!((atomic("ro"), atomic("rw")), (needs("ro"), needs("rw")));
         // Modes and times are not Landlock's business.
         assert_eq!(needs("eMT"), BitFlags::EMPTY);
     }

@@ -14,7 +14,7 @@ mod seccomp;
 /// Where there are no filters.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod seccomp {
-    pub(super) fn restrict(_: super::Names, _: super::Rights) -> Result<(), String> {
+    pub(super) fn restrict(_: &super::Grants, _: super::Rights) -> Result<(), String> {
         Err(format!("there are no filters for {}", std::env::consts::ARCH))
     }
 }
@@ -106,6 +106,7 @@ struct Bounds {
     roots: HashMap<Inode, Rights>,
     /// What somebody or other may do.
     union: Rights,
+    uploads: Uploads,
 }
 
 /// Whether system calls are filtered.
@@ -135,7 +136,7 @@ pub fn confine(
         *allowed = allowed.union(*rights);
     });
     let files = landlock::restrict(grants, roots, union);
-    let calls = seccomp::restrict(grants.names, union).map_or_else(Calls::Free, |()| Calls::Filtered);
+    let calls = seccomp::restrict(grants, union).map_or_else(Calls::Free, |()| Calls::Filtered);
     let missing = match (&files, &calls) {
         (Files::Free(why), _) => Some(format!("files cannot be fenced in: {why}")),
         (Files::Partly(version), _) => Some(format!(
@@ -147,14 +148,14 @@ pub fn confine(
     };
     match missing {
         Some(why) if sandbox == Sandbox::Require => Err(Error::Missing(why)),
-        _ => Ok(Confinement(Some(Bounds { files, calls, roots: known, union }))),
+        _ => Ok(Confinement(Some(Bounds { files, calls, roots: known, union, uploads: grants.uploads }))),
     }
 }
 
 impl Bounds {
     /// How much of `rights` is within, in directories whose own bounds are `allowed`.
     fn within(&self, allowed: Rights, rights: Rights) -> Within {
-        let (allowed, needed) = (access(allowed), access(rights));
+        let (allowed, needed) = (access(allowed, self.uploads), access(rights, self.uploads));
         let changes = self.calls == Calls::Filtered && rights.change() && !self.union.change();
         match self.files {
             Files::Free(_) => {
@@ -211,7 +212,7 @@ mod tests {
         let roots: HashMap<Inode, Rights> =
             roots.iter().map(|(inode, rights)| ((1, *inode), Rights::parse(rights).unwrap())).collect();
         let union = roots.values().fold(Rights::default(), |all, rights| all.union(*rights));
-        Confinement(Some(Bounds { files, calls: Calls::Filtered, roots, union }))
+        Confinement(Some(Bounds { files, calls: Calls::Filtered, roots, union, uploads: Uploads::InPlace }))
     }
 
     #[test]

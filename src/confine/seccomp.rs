@@ -10,8 +10,9 @@ use seccompiler::{
     SeccompRule, apply_filter_all_threads,
 };
 
-use super::Names;
+use super::{Grants, Names};
 use crate::account::Rights;
+use crate::fs::Uploads;
 
 /// Whatever the arguments are. For these the kernel runs no filter at all (Linux 5.11): all that is called often is
 /// here.
@@ -20,8 +21,7 @@ const FREE: &[i64] = &[
     // Sockets. Where they lead to is bounded by what kinds there may be (`sockets`).
     libc::SYS_accept4, libc::SYS_bind, libc::SYS_connect, libc::SYS_listen, libc::SYS_getpeername,
     libc::SYS_getsockname, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_recvfrom, libc::SYS_sendto,
-    libc::SYS_sendmsg, libc::SYS_shutdown, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait,
-    libc::SYS_ppoll,
+    libc::SYS_sendmsg, libc::SYS_shutdown, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait, libc::SYS_ppoll,
     // Files: which ones is Landlock's business.
     libc::SYS_openat, libc::SYS_openat2, libc::SYS_close, libc::SYS_read, libc::SYS_pread64, libc::SYS_preadv2,
     libc::SYS_write, libc::SYS_writev, libc::SYS_pwrite64, libc::SYS_lseek, libc::SYS_sendfile, libc::SYS_splice,
@@ -49,9 +49,10 @@ const OLDER: &[i64] = &[];
 const CHANGES: &[i64] = &[
     libc::SYS_mkdirat, libc::SYS_unlinkat, libc::SYS_renameat2, libc::SYS_ftruncate, libc::SYS_fallocate,
     libc::SYS_fchmodat, libc::SYS_utimensat,
-    // Uploads that are seen once they are whole.
-    libc::SYS_flock, libc::SYS_linkat, libc::SYS_fchown,
 ];
+
+/// Uploads that are seen once they are whole.
+const ATOMIC: &[i64] = &[libc::SYS_flock, libc::SYS_linkat, libc::SYS_fchown];
 
 /// What `getaddrinfo` needs beside.
 #[rustfmt::skip]
@@ -88,18 +89,18 @@ const HOSTILE: &[i64] = &[
 ///
 /// # Errors
 /// This kernel, or this kind of machine, has no filters.
-pub(super) fn restrict(names: Names, union: Rights) -> Result<(), String> {
-    install(names, union).map_err(|error| match error {
+pub(super) fn restrict(grants: &Grants, union: Rights) -> Result<(), String> {
+    install(grants, union).map_err(|error| match error {
         Error::Backend(BackendError::InvalidTargetArch(machine)) => format!("there are no filters for {machine}"),
         Error::Prctl(error) | Error::Seccomp(error) => format!("this kernel takes no filter of system calls: {error}"),
         error => error.to_string(),
     })
 }
 
-fn install(names: Names, union: Rights) -> Result<(), Error> {
+fn install(grants: &Grants, union: Rights) -> Result<(), Error> {
     // Where both filters have something to say, the kernel takes the worse. The first must let the second be installed.
     let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    let allowed = program(allowed(names, union)?, unknown, SeccompAction::Allow)?;
+    let allowed = program(allowed(grants.names, grants.uploads, union)?, unknown, SeccompAction::Allow)?;
     let hostile = HOSTILE.iter().map(|call| (*call, Vec::new())).collect();
     let hostile = program(hostile, SeccompAction::Allow, SeccompAction::KillProcess)?;
     apply_filter_all_threads(&hostile).and_then(|()| apply_filter_all_threads(&allowed))
@@ -111,10 +112,14 @@ fn program(rules: Rules, other: SeccompAction, these: SeccompAction) -> Result<B
     SeccompFilter::new(rules, other, these, std::env::consts::ARCH.try_into()?)?.try_into()
 }
 
-fn allowed(names: Names, union: Rights) -> Result<Rules, BackendError> {
-    let changes = if union.change() { CHANGES } else { &[] };
+fn allowed(names: Names, uploads: Uploads, union: Rights) -> Result<Rules, BackendError> {
+    let changes: [&[i64]; 2] = match (union.change(), uploads) {
+        (false, _) => [&[], &[]],
+        (true, Uploads::InPlace) => [CHANGES, &[]],
+        (true, Uploads::Atomic) => [CHANGES, ATOMIC],
+    };
     let lookups: [&[i64]; 2] = if names == Names::LookedUp { [NAMES, OLDER_NAMES] } else { [&[], &[]] };
-    let free = [FREE, OLDER, changes].into_iter().chain(lookups).flatten();
+    let free = [FREE, OLDER].into_iter().chain(changes).chain(lookups).flatten();
     let mut rules: Rules = free.map(|call| (*call, Vec::new())).collect();
     rules.extend(arguments(names)?);
     Ok(rules)
@@ -206,7 +211,7 @@ mod tests {
 
     #[test]
     fn nothing_is_both_allowed_and_deadly() {
-        let all = allowed(Names::LookedUp, Rights::READ_WRITE).unwrap();
+        let all = allowed(Names::LookedUp, Uploads::Atomic, Rights::READ_WRITE).unwrap();
         for call in HOSTILE {
             assert!(!all.contains_key(call), "{call}");
         }
@@ -214,11 +219,11 @@ mod tests {
 
     #[test]
     fn who_only_reads_changes_nothing_and_looks_nothing_up() {
-        let fewest = allowed(Names::Never, Rights::READ_ONLY).unwrap();
-        for call in CHANGES.iter().chain(NAMES) {
+        let fewest = allowed(Names::Never, Uploads::Atomic, Rights::READ_ONLY).unwrap();
+        for call in CHANGES.iter().chain(ATOMIC).chain(NAMES) {
             assert!(!fewest.contains_key(call), "{call}");
         }
-        assert!(allowed(Names::Never, Rights::UPLOAD).unwrap().contains_key(&libc::SYS_mkdirat));
+        assert!(allowed(Names::Never, Uploads::InPlace, Rights::UPLOAD).unwrap().contains_key(&libc::SYS_mkdirat));
         // What is called all the time runs no filter.
         for call in [libc::SYS_sendfile, libc::SYS_splice, libc::SYS_recvfrom, libc::SYS_openat2, libc::SYS_statx] {
             assert!(fewest[&call].is_empty());
@@ -265,7 +270,7 @@ mod tests {
 
     /// The answer of the list to a call of this machine's.
     fn answer(names: Names, rights: Rights, call: i64, arguments: &[u64]) -> u32 {
-        let rules = allowed(names, rights).unwrap();
+        let rules = allowed(names, Uploads::Atomic, rights).unwrap();
         let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
         let filter = program(rules, unknown, SeccompAction::Allow).unwrap();
         let mut all = [0; 6];
@@ -332,7 +337,7 @@ mod tests {
 
     #[test]
     fn another_kind_of_machine_has_no_calls() {
-        let rules = allowed(Names::LookedUp, Rights::READ_WRITE).unwrap();
+        let rules = allowed(Names::LookedUp, Uploads::Atomic, Rights::READ_WRITE).unwrap();
         let filter = program(rules, SeccompAction::Errno(1), SeccompAction::Allow).unwrap();
         // 32-bit programs have other numbers, and x32 ones have a bit of their own.
         assert_eq!(run(&filter, 0x4000_0003, libc::SYS_read, [0; 6]), KILL);

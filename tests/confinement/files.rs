@@ -226,6 +226,22 @@ fn a_root_that_was_replaced_is_outside() {
     assert_eq!(before.retrieve("f").0, b"old");
 }
 
+/// Who may only store new files still has them renamed when they are whole, and what was left behind removed.
+#[test]
+fn a_drop_box_takes_whole_uploads() {
+    let tree = Tree::new();
+    let left = ".ferryd-upload-abcdefghijklmno7~";
+    tree.file(left, "of long ago").modified(left, 1_000_000_000);
+    let server = Server::start(tree.path(), &["--user", "u:secret::upload", "--atomic-uploads"]);
+    let mut client = Client::login(server.address(), "u", "secret");
+    assert_eq!(client.store("f", b"content").code, 226);
+    assert_eq!(client.put(b"STOU", b"content").code, 226);
+    assert_eq!(client.store("f", b"again").code, 550);
+    assert_eq!(tree.read("f").unwrap(), b"content");
+    assert_eq!(tree.read(left), None);
+    assert_eq!(fs::read_dir(tree.path()).unwrap().count(), 2);
+}
+
 /// A name is looked up by what /etc/nsswitch.conf names, and that is still there.
 #[test]
 fn host_names_are_still_looked_up() {
