@@ -84,8 +84,9 @@ pub(super) struct AbuseArguments {
     #[arg(long, value_name = "OCTETS", env = "FERRYD_MIN_RATE", default_value = "0", value_parser = min_rate)]
     min_rate: MinRate,
 
-    /// Failed logins within --ban-for after which an address (of IPv6: its /64) is
-    /// banned; 0: nobody is. Clients behind one NAT or proxy have one address
+    /// Failed logins after which an address (of IPv6: its /64) is banned; 0: nobody
+    /// is. They are forgotten one by one, so many of them in --ban-for. Clients
+    /// behind one NAT or proxy have one address
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "N", env = "FERRYD_BAN_AFTER", default_value = "0", value_parser = value::number)]
     ban_after: u32,
