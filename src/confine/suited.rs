@@ -31,9 +31,11 @@ impl RunAs {
     #[must_use]
     pub fn suited(self, tasks: &[Task<'_>]) -> RunAs {
         let RunAs::Other(nobody, Chosen::ByDefault) = &self else { return self };
+        // What is not there is told elsewhere, and nobody's task.
+        let tasks: Vec<_> = tasks.iter().filter(|task| fs::metadata(task.directory).is_ok()).collect();
         let unsuited = tasks.iter().find(|task| !suits(nobody, task));
-        let owner =
-            unsuited.and_then(|task| fs::metadata(task.directory).ok()).map(|facts| identity(facts.uid(), facts.gid()));
+        let facts = unsuited.and_then(|task| fs::metadata(task.directory).ok());
+        let owner = facts.map(|facts| identity(facts.uid(), facts.gid()));
         match owner.filter(|owner| tasks.iter().all(|task| suits(owner, task))) {
             Some(owner) => RunAs::Other(owner, Chosen::Instead),
             None => self,

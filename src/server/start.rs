@@ -145,6 +145,10 @@ fn prepare_tls(options: &Options) -> Result<Option<(Arc<Kernel>, Authority)>, Er
 
 /// Looks whether the served directory is there for the user who is to serve it.
 fn open_directory(options: &Options, disks: &Arc<Disks>) -> Result<(), Error> {
+    // Where each user has a directory of his own, it is nobody's.
+    if options.users.all().all(|account| account.root != options.directory) {
+        return Ok(());
+    }
     let root = Root::open(&options.directory, disks, Patience::MayWait);
     let entered = root.and_then(|root| match options.run_as {
         RunAs::Other(..) => root.may(Need::Enter),

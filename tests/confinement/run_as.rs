@@ -134,6 +134,15 @@ fn root_becomes_who_can_do_the_work() {
         }
         assert_eq!(server.output().contains("without its powers"), uids == "0 0 0 0", "{}", server.output());
     }
+    // Where each user has a directory of his own, the one that the server was started in is nobody's; and one that is
+    // not there is nobody's task.
+    let list = roots_file(
+        &tree,
+        "list",
+        format!("u:{HASH}::::{}\nv:{HASH}::::{}\n", tree.at("users").display(), tree.at("gone").display()),
+    );
+    let server = Server::start(&tree.at("temporary"), &["--users", &list]);
+    assert_eq!(common_status(&server, "Uid"), format!("{UID} {UID} {UID} {UID}"));
     // Nobody else may do all of it either: who is told what.
     let both = ["roots", "users"].map(|name| format!("{name}:x:{}:rw", tree.at(name).display()));
     let server = Server::start(&tree.at("roots"), &["--user", &both[0], "--user", &both[1]]);
