@@ -259,7 +259,9 @@ fn passive_ports_work_where_they_are_fenced() {
     let mut client = Client::anonymous(server.address());
     client.expect("TYPE I", 200);
     assert_eq!(client.retrieve("f").0, b"content");
-    // An active data connection comes from a port that the kernel gives, if not from the one below the control port.
+    // An active data connection comes from a port that the kernel gives, if not from the one below the control port:
+    // somebody else has that one, now at the latest.
+    let _taken = TcpListener::bind((server.address().ip(), server.address().port() - 1));
     let listener = client.port_listener();
     client.expect("RETR f", 150);
     assert_eq!(crate::support::read_all(&mut client.accept(&listener)), b"content");
@@ -271,7 +273,7 @@ fn passive_ports_work_where_they_are_fenced() {
 fn what_the_kernel_lacks_is_told() {
     let tree = Tree::new();
     let lacking = |args: &[&str]| without(&[libc::SYS_landlock_create_ruleset], Server::command(tree.path(), args));
-    let (code, _, stderr) = lacking(&["--sandbox", "require"]);
+    let (code, _, stderr) = lacking(&["--check", "--sandbox", "require"]);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("--sandbox require: files cannot be fenced in: this kernel has no Landlock"), "{stderr}");
     for args in [&["--check"][..], &["--check", "--sandbox", "best"]] {
@@ -281,7 +283,7 @@ fn what_the_kernel_lacks_is_told() {
         assert!(stdout.contains("), system calls by seccomp\n"), "{stdout}");
     }
     let lacking = |args: &[&str]| without(&[libc::SYS_seccomp], Server::command(tree.path(), args));
-    let (code, _, stderr) = lacking(&["--sandbox", "require"]);
+    let (code, _, stderr) = lacking(&["--check", "--sandbox", "require"]);
     assert!(code == Some(1) && stderr.contains("--sandbox require: system calls cannot be filtered: "), "{stderr}");
     let (_, stdout, _) = lacking(&["--check"]);
     assert!(stdout.contains(", system calls not filtered (this kernel takes no filter of system calls: "), "{stdout}");

@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::Output;
 
-use rustix::process::Signal;
+use rustix::process::{Gid, Signal};
+use rustix::thread::set_thread_groups;
 
 use super::{common_status, is_root, refused, status, text};
 use crate::support::{Client, Server, Tree, did_not_run, of_the_tester, read_all};
@@ -45,7 +46,12 @@ fn root_becomes_nobody() {
     let tree = Tree::new();
     tree.file("etc/users", format!("somebody:{HASH}\n")).directory("srv");
     let users = tree.at("etc/users");
-    let server = Server::start(&tree.at("srv"), &["--users", users.to_str().unwrap()]);
+    // Whoever starts it has groups of his own, as root mostly has.
+    let start = || {
+        set_thread_groups(&[Gid::from_raw(4), Gid::from_raw(27)]).unwrap();
+        Server::start(&tree.at("srv"), &["--users", users.to_str().unwrap()])
+    };
+    let server = std::thread::scope(|scope| scope.spawn(start).join().unwrap());
     use_helpers(&server);
     assert!(status(&server, "Uid").len() >= 3, "the loop, the log and a helper: {:?}", status(&server, "Uid"));
     assert_eq!(common_status(&server, "Uid"), "65534 65534 65534 65534");
