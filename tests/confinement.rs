@@ -12,13 +12,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ferryd::account::Rights;
 use ferryd::confine::{Grants, Names, Sandbox, confine};
 use ferryd::fs::{Disks, Patience, Root, Symlinks, Uploads};
 use nix::libc;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use support::{Server, did_not_run};
+use support::{PATIENCE, Server, did_not_run};
 
 /// Whether root runs the tests; where not, says that `test` did not run.
 fn is_root(test: &str) -> bool {
@@ -47,6 +48,15 @@ fn common_status(server: &Server, name: &str) -> String {
     values.dedup();
     assert_eq!(values.len(), 1, "{name} differs among threads: {values:?}");
     values.remove(0)
+}
+
+/// Waits for what must come.
+fn wait_until(what: &str, come: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !come() {
+        assert!(Instant::now() < deadline, "it does not come: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Text that a program wrote.

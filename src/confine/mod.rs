@@ -173,6 +173,11 @@ impl Bounds {
 }
 
 impl Confinement {
+    /// Whether files are fenced in.
+    pub fn fences(&self) -> bool {
+        self.0.as_ref().is_some_and(|bounds| !matches!(bounds.files, Files::Free(_)))
+    }
+
     /// Whether a root is known to be within, for all that `rights` allow.
     pub fn knows(&self, root: Inode, rights: Rights) -> bool {
         let Some(bounds) = &self.0 else { return true };

@@ -79,6 +79,14 @@ pub fn describe(options: &Options, doors: &[Door], confinement: &Confinement) ->
     format!("runs as {}{low}; sandbox: {}", options.run_as, confinement.describe())
 }
 
+/// Root without its powers still owns the files of root: only a fence keeps it from them.
+pub fn unfenced(options: &Options, confinement: &Confinement) -> Option<String> {
+    options.run_as.other().filter(|identity| identity.uid == 0 && !confinement.fences())?;
+    let what =
+        "ferryd works under root's number, and nothing fences it in: whoever finds a hole in it can change root's";
+    Some(format!("{what} files; take another user with --run-as, and give him the directories"))
+}
+
 /// The root of each user, and what may be done there by one user or another.
 pub fn roots(users: &Users) -> BTreeMap<&Path, Rights> {
     let mut roots = BTreeMap::new();

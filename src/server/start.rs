@@ -119,6 +119,7 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
         lines[0] = format!("would be {}", lines[0]);
         lines.extend(options.describe());
         lines.push(privilege::describe(&options, &doors, &confinement));
+        warned.extend(privilege::unfenced(&options, &confinement));
         lines.extend(taken.into_iter().chain(warned).map(|warning| format!("warning: {warning}")));
         lines.push("the configuration is good".to_owned());
         say(&lines);
@@ -128,7 +129,9 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
     if options.helpers > 0 {
         log.start_thread().map_err(Error::Thread)?;
     }
-    let confined = privilege::describe(&options, &server.doors, &server.context.ground.confinement);
+    let confinement = &server.context.ground.confinement;
+    let confined = privilege::describe(&options, &server.doors, confinement);
+    warned.extend(privilege::unfenced(&options, confinement));
     lines.extend(options.describe().into_iter().skip(2).chain([confined]).map(|line| format!("  {line}")));
     say(&lines);
     warned.iter().for_each(|warning| log::warn!("{warning}"));

@@ -9,7 +9,7 @@ use std::process::Output;
 use rustix::process::{Gid, Signal};
 use rustix::thread::set_thread_groups;
 
-use super::{common_status, is_root, refused, status, text};
+use super::{common_status, is_root, refused, status, text, wait_until};
 use crate::support::{Client, Server, Tree, did_not_run, of_the_tester, read_all};
 
 /// Numbers that nobody has.
@@ -149,6 +149,14 @@ fn root_becomes_who_can_do_the_work() {
     );
     let server = Server::start(&tree.at("temporary"), &["--users", &list]);
     assert_eq!(common_status(&server, "Uid"), format!("{UID} {UID} {UID} {UID}"));
+    // It still owns root's files, from which only the fence keeps it.
+    for sandbox in ["best", "off"] {
+        let args = ["--check", "--user", "u:x::rw", "--sandbox", sandbox];
+        let output = Server::command(&tree.at("roots"), &args).output().unwrap();
+        let said = text(&output.stdout);
+        let unfenced = said.contains("sandbox: off") || said.contains("files not fenced in");
+        assert_eq!(said.contains("warning: ferryd works under root's number"), unfenced, "{said}");
+    }
     // Nobody else may do all of it either: who is told what.
     let both = ["roots", "users"].map(|name| format!("{name}:x:{}:rw", tree.at(name).display()));
     let server = Server::start(&tree.at("roots"), &["--user", &both[0], "--user", &both[1]]);
@@ -234,13 +242,11 @@ fn what_will_not_work_is_told_at_the_start() {
     args.extend(directories.iter().flat_map(|user| ["--user", user.as_str()]));
     let server = Server::start(&tree.at("srv"), &args);
     // The log is still root's, and open.
-    let said = loop {
-        let said = fs::read_to_string(&log).unwrap();
-        if said.contains("SIGHUP") {
-            break said;
-        }
-        std::thread::yield_now();
+    let logged = |text: &str| {
+        wait_until(text, || fs::read_to_string(&log).unwrap().contains(text));
+        fs::read_to_string(&log).unwrap()
     };
+    let said = logged("SIGHUP");
     for expected in [
         format!("nobody may not write in {}, which", at("readable")),
         format!("nobody may not list {}, which", at("listless")),
@@ -256,18 +262,38 @@ fn what_will_not_work_is_told_at_the_start() {
     // And so it is: the old users stay, and the server says why.
     fs::write(&users, "another:*\n").unwrap();
     server.signal(Signal::HUP);
-    let said = loop {
-        let said = fs::read_to_string(&log).unwrap();
-        if said.contains("the users stay as they were") {
-            break said;
-        }
-        std::thread::yield_now();
-    };
+    let said = logged("the users stay as they were");
     assert!(said.contains("Permission denied"), "{said}");
     // The check says the same.
     let output = Server::command(&tree.at("srv"), &[&args[..], &["--check"]].concat()).output().unwrap();
     let checked = text(&output.stdout);
     assert!(checked.contains("warning: nobody may not list") && checked.contains("warning: --log-file: "), "{checked}");
+}
+
+/// Where only root may make files, logrotate's `create` makes the new log: it gets the owner of the old one, and so it
+/// can be opened.
+#[test]
+fn a_log_that_was_made_for_the_server_rotates() {
+    if !is_root("a_log_that_was_made_for_the_server_rotates") {
+        return;
+    }
+    let tree = Tree::new();
+    tree.file("srv/f", "x");
+    roots_own(&tree, "log", 0o755);
+    let log = tree.at("log/xfer");
+    let server = Server::start(&tree.at("srv"), &["--transfer-log", log.to_str().unwrap()]);
+    let old = fs::metadata(&log).unwrap();
+    fs::rename(&log, tree.at("log/xfer.1")).unwrap();
+    fs::write(&log, "").unwrap();
+    chown(&log, Some(old.uid()), Some(old.gid())).unwrap();
+    server.signal(Signal::HUP);
+    server.wait_for_log("reloaded");
+    let mut client = Client::anonymous(server.address());
+    client.expect("TYPE I", 200);
+    assert_eq!(client.retrieve("f").1.code, 226);
+    server.wait_for_log("/f");
+    wait_until("the new log has the transfer", || !fs::read(&log).unwrap().is_empty());
+    assert_eq!(tree.read("log/xfer.1").unwrap(), b"");
 }
 
 /// A key that only root may read serves until the restart; a certificate of the server's own making as well.
