@@ -38,9 +38,9 @@ const FREE: &[i64] = &[
     libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_getrandom,
 ];
 
-/// Forms of these that newer kinds of machines never had.
+/// Forms of these that newer kinds of machines never had: musl still uses them here.
 #[cfg(target_arch = "x86_64")]
-const OLDER: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_open, libc::SYS_poll];
+const OLDER: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_open, libc::SYS_poll, libc::SYS_stat, libc::SYS_lstat];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[i64] = &[];
 
@@ -61,7 +61,7 @@ const NAMES: &[i64] = &[
     libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_sysinfo,
 ];
 #[cfg(target_arch = "x86_64")]
-const OLDER_NAMES: &[i64] = &[libc::SYS_stat, libc::SYS_access, libc::SYS_readlink];
+const OLDER_NAMES: &[i64] = &[libc::SYS_access, libc::SYS_readlink];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER_NAMES: &[i64] = &[];
 

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use nix::libc;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, Uid, getpid, kill_process};
+use rustix::thread::set_thread_uid;
 
 use super::{common_status, confine_to, run_confined, status, text};
 use crate::support::{Client, Server, Tree};
@@ -33,7 +34,7 @@ pub fn confined(what: &str) {
         }
         "execve" => panic!("{}", Command::new("/bin/true").exec()),
         "chroot" => panic!("{:?}", rustix::process::chroot("/")),
-        "setuid" => panic!("{:?}", nix::unistd::setuid(nix::unistd::Uid::current())),
+        "setuid" => panic!("{:?}", set_thread_uid(Uid::ROOT)),
         _ => panic!("{what}"),
     }
 }
