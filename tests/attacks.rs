@@ -13,16 +13,4 @@ mod integers;
 mod login;
 mod support;
 
-use support::{Client, Server, Tree};
-
-/// Serves `tree` to the user `u`, who may do everything.
-fn serve(tree: &Tree, args: &[&str]) -> Server {
-    Server::start(tree.path(), &[&["--user", "u:secret"], args].concat())
-}
-
-/// A session of `u`, in TYPE I.
-fn log_in(server: &Server) -> Client {
-    let mut client = Client::login(server.address(), "u", "secret");
-    client.expect("TYPE I", 200);
-    client
-}
+use support::{login as log_in, serve};

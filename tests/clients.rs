@@ -65,14 +65,7 @@ fn serve(tree: &Tree, listen: &str) -> Server {
 
 /// Octets that look like nothing.
 fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64 ^ length as u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(next).flatten().take(length).collect()
+    support::noise(length, length as u64)
 }
 
 /// Every file and directory beneath `root` with its content.

@@ -39,19 +39,7 @@ mod stopped;
 mod support;
 
 use common::*;
-use support::{Client, Server, Tree};
-
-/// Serves `tree` to the user `u`, who may do everything.
-fn serve(tree: &Tree, args: &[&str]) -> Server {
-    Server::start(tree.path(), &[&["--user", "u:secret"], args].concat())
-}
-
-/// A session of `u`, in TYPE I.
-fn login(server: &Server) -> Client {
-    let mut client = Client::login(server.address(), "u", "secret");
-    client.expect("TYPE I", 200);
-    client
-}
+use support::{Server, login, serve};
 
 /// The processor's time that the server has used so far, to a hundredth of a second.
 fn processor_time(server: &Server) -> std::time::Duration {

@@ -28,15 +28,4 @@ mod support;
 mod timeouts;
 
 use common::*;
-use support::{Client, Server, Tree};
-
-/// Serves `tree` to the user `u`, who may do everything.
-fn serve(tree: &Tree, args: &[&str]) -> Server {
-    Server::start(tree.path(), &[&["--user", "u:secret"], args].concat())
-}
-
-fn login(server: &Server) -> Client {
-    let mut client = Client::login(server.address(), "u", "secret");
-    client.expect("TYPE I", 200);
-    client
-}
+use support::{login, serve};

@@ -22,7 +22,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use support::{Client, Server, Tree};
+use support::{Server, Tree, login};
 
 /// What stands in every file that nobody may read.
 const CANARY: &str = "canary-5c1d0f";
@@ -44,12 +44,6 @@ fn world() -> Tree {
 /// Serves `srv` of `world` to the user `u`, who may do everything.
 fn serve(world: &Tree, args: &[&str]) -> Server {
     Server::start(&world.at("srv"), &[&["--user", "u:secret"], args].concat())
-}
-
-fn login(server: &Server) -> Client {
-    let mut client = Client::login(server.address(), "u", "secret");
-    client.expect("TYPE I", 200);
-    client
 }
 
 /// All that a command could have changed: names, kinds, modes, sizes, times and contents of a tree.

@@ -12,14 +12,8 @@ mod support;
 
 use std::path::Path;
 
-use support::{Client, Server};
+use support::{Server, login};
 
 fn start(root: &Path, args: &[&str]) -> Server {
     Server::start(root, args)
-}
-
-fn login(server: &Server) -> Client {
-    let mut client = Client::login(server.address(), "u", "secret");
-    client.expect("TYPE I", 200);
-    client
 }

@@ -19,16 +19,4 @@ mod signals;
 mod support;
 
 use common::*;
-use support::{Client, Server, Tree};
-
-/// Serves `tree` to the user `u`, who may do everything.
-fn serve(tree: &Tree, args: &[&str]) -> Server {
-    Server::start(tree.path(), &[&["--user", "u:secret"], args].concat())
-}
-
-/// A session of `u`, in TYPE I.
-fn login(server: &Server) -> Client {
-    let mut client = Client::login(server.address(), "u", "secret");
-    client.expect("TYPE I", 200);
-    client
-}
+use support::{login, serve};

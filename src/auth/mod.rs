@@ -285,6 +285,16 @@ impl Users {
         self.anonymous.iter().chain(self.named())
     }
 
+    /// The root of each of them, and what may be done there by one user or another.
+    pub fn roots(&self) -> BTreeMap<&Path, Rights> {
+        let mut roots = BTreeMap::new();
+        for account in self.all() {
+            let rights: &mut Rights = roots.entry(account.root.as_path()).or_default();
+            *rights = rights.union(account.rights);
+        }
+        roots
+    }
+
     /// All in a few words: `anonymous, read-only`, `2 users`, `anonymous, read-only, and 1 user`.
     pub fn summary(&self) -> String {
         let users = match self.named().count() {

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use self::landlock::{Files, access};
 pub use self::run_as::{Chosen, Identity, Kept, RunAs, Wanted, become_user};
-pub use self::suited::{Task, Use};
+pub use self::suited::needs;
 use crate::account::Rights;
 use crate::fs::{Root, Uploads};
 

@@ -62,6 +62,16 @@ pub struct Identity {
     pub gid: u32,
 }
 
+impl Identity {
+    /// The user `uid` with his own group; with `gid` where the system knows no such user.
+    pub(super) fn of(uid: u32, gid: u32) -> Identity {
+        match User::from_uid(Uid::from_raw(uid)) {
+            Ok(Some(user)) => Identity { name: user.name, uid, gid: user.gid.as_raw() },
+            _ => Identity { name: uid.to_string(), uid, gid },
+        }
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}:{})", self.name, self.uid, self.gid)

@@ -42,6 +42,17 @@ pub enum Need {
     Write,
 }
 
+impl Need {
+    /// As in a mode: 4 read, 2 write, 1 execute.
+    pub fn bits(self) -> u32 {
+        match self {
+            Need::Enter => 1,
+            Need::List => 5,
+            Need::Write => 3,
+        }
+    }
+}
+
 /// What `O_PATH` gives: a place in the tree, and nothing that could be read or written.
 pub(super) struct Place {
     pub(super) at: OwnedFd,
@@ -72,12 +83,8 @@ impl Root {
 
     /// Checks whether this process may do so in the root itself, by its modes and by how it is mounted.
     pub fn may(&self, need: Need) -> Result<(), Error> {
-        let access = match need {
-            Need::Enter => Access::EXEC_OK,
-            Need::List => Access::EXEC_OK | Access::READ_OK,
-            Need::Write => Access::EXEC_OK | Access::WRITE_OK,
-        };
-        Ok(accessat(&self.directory, ".", access, AtFlags::EACCESS)?)
+        // access(2) has the bits of modes.
+        Ok(accessat(&self.directory, ".", Access::from_bits_retain(need.bits()), AtFlags::EACCESS)?)
     }
 
     /// Device and inode: what it is, whatever its name.

@@ -118,8 +118,9 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         let Some(temporary) = self.temporary.take() else { return };
-        let size = facts_at(&temporary.directory, temporary.name.as_bytes(), AtFlags::empty()).map(|facts| facts.size);
-        if !self.disks.change_waits(self.device) && size.is_ok_and(|size| size <= QUICK_TO_FREE_OCTETS) {
+        let facts = || facts_at(&temporary.directory, temporary.name.as_bytes(), AtFlags::empty());
+        // Asking may wait where changing does.
+        if !self.disks.change_waits(self.device) && facts().is_ok_and(|facts| facts.size <= QUICK_TO_FREE_OCTETS) {
             temporary.remove();
         } else {
             self.disks.unwanted.lock().unwrap_or_else(PoisonError::into_inner).push(temporary);

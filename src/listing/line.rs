@@ -72,12 +72,7 @@ impl Format {
         output.extend_from_slice(owners);
         put_number(output, facts.size, 12);
         output.push(b' ');
-        let date = ListTime { modified: facts.modified, now };
-        match date.columns() {
-            Some(columns) => output.extend_from_slice(&columns),
-            // Writing to a Vec cannot fail.
-            None => drop(write!(output, "{date}")),
-        }
+        ListTime { modified: facts.modified, now }.put(output);
         output.push(b' ');
     }
 

@@ -26,7 +26,7 @@ pub use self::tls::{ClientLogin, TlsOptions};
 use self::value::{Anonymous, User};
 use crate::account::{Account, Rights};
 use crate::auth::{Accounts, Named, Users};
-use crate::confine::{RunAs, Sandbox, Task, Use};
+use crate::confine::{RunAs, Sandbox};
 use crate::fs::{Symlinks, Uploads};
 use crate::log::{Settings, Shown};
 use crate::sys::ProcessIds;
@@ -213,12 +213,6 @@ fn explain(error: clap::Error) -> String {
     text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }
 
-/// What the users may do, and where.
-fn tasks(users: &Users) -> Vec<Task<'_>> {
-    let used = |account: &Account| if account.rights.change_names() { Use::Write } else { Use::Read };
-    users.all().map(|account| Task { directory: &account.root, used: used(account) }).collect()
-}
-
 fn assemble(arguments: Arguments) -> Result<Options, Error> {
     check_ports(&arguments.listen, arguments.passive_ports.as_ref())?;
     let run_as = RunAs::decide(arguments.run_as.as_ref(), &ProcessIds::current())
@@ -235,7 +229,7 @@ fn assemble(arguments: Arguments) -> Result<Options, Error> {
         let why = "--anonymous is off and no user is named or all are locked, so nobody could log in";
         return Err(Error::Configuration(format!("{why}: use --user, --users or --anonymous RIGHTS")));
     }
-    let run_as = run_as.suited(&tasks(&users));
+    let run_as = run_as.suited(&users.roots());
     let abuse = abuse::assemble(&arguments.abuse)?;
     let tls = tls::assemble(arguments.tls, &arguments.listen, arguments.passive_ports.as_ref(), arguments.check)?;
     warnings.extend(tls.as_ref().and_then(TlsOptions::warning));

@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::privilege::roots;
 use crate::account::{Account, Rights};
 use crate::auth::Users;
 use crate::confine::{Confinement, Within};
@@ -71,7 +70,7 @@ impl Ground {
     /// What cannot be done for users that were read again, in words. May wait.
     pub fn outside(&self, users: &Users) -> Vec<String> {
         let mut told = Vec::new();
-        for (path, rights) in roots(users) {
+        for (path, rights) in users.roots() {
             match self.open(path, rights, Patience::MayWait) {
                 Ok((_, Within::Nothing)) => told.push(outside(path)),
                 Ok((_, Within::Part)) => told.push(format!(

@@ -1,6 +1,5 @@
 //! What the server keeps of the rights with which it was started, and what it will lack afterwards, in words.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -8,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Door;
-use crate::account::{Right, Rights};
-use crate::auth::Users;
-use crate::confine::{self, Confinement, Grants, Identity, Kept, Names, RunAs, become_user};
+use crate::account::Rights;
+use crate::confine::{self, Confinement, Grants, Identity, Kept, Names, RunAs, become_user, needs};
 use crate::fs::{Disks, Need, Patience, Root};
 use crate::limits::{FENCED_PORTS_MAX, USERS_SHOWN_MAX};
 use crate::log::{Log, Shown};
@@ -56,7 +54,7 @@ pub fn confine(options: &Options, doors: &[Door], disks: &Arc<Disks>) -> Result<
     };
     let logs = [&options.log_file, &options.transfer_log].into_iter().flatten().cloned().collect();
     let grants = Grants { files, logs, names, uploads: options.uploads, ports: ports(options, doors) };
-    let roots = roots(&options.users);
+    let roots = options.users.roots();
     let union = roots.values().fold(Rights::default(), |all, rights| all.union(*rights));
     // What is not there is told elsewhere; it stays outside.
     let open = |(path, rights)| Some((Root::open(path, disks, Patience::MayWait).ok()?, rights));
@@ -87,20 +85,10 @@ pub fn unfenced(options: &Options, confinement: &Confinement) -> Option<String> 
     Some(format!("{what} files; take another user with --run-as, and give him the directories"))
 }
 
-/// The root of each user, and what may be done there by one user or another.
-pub fn roots(users: &Users) -> BTreeMap<&Path, Rights> {
-    let mut roots = BTreeMap::new();
-    for account in users.all() {
-        let rights: &mut Rights = roots.entry(account.root.as_path()).or_default();
-        *rights = rights.union(account.rights);
-    }
-    roots
-}
-
 /// What the user as whom the server works cannot do, though the options ask for it.
 pub fn complaints(options: &Options, disks: &Arc<Disks>) -> Vec<String> {
     let mut complaints = Vec::new();
-    for (path, rights) in roots(&options.users) {
+    for (path, rights) in options.users.roots() {
         complaints.extend(lacking(path, rights, &options.run_as, disks));
     }
     let more = complaints.len().saturating_sub(USERS_SHOWN_MAX);
@@ -115,11 +103,6 @@ pub fn complaints(options: &Options, disks: &Arc<Disks>) -> Vec<String> {
 
 /// What the modes of a user's root deny that his rights allow. That it is not there is told elsewhere.
 fn lacking(path: &Path, rights: Rights, run_as: &RunAs, disks: &Arc<Disks>) -> Option<String> {
-    let needs = [
-        (Need::Enter, true, "enter", "o+x"),
-        (Need::List, rights.allow(Right::List), "list", "o+rx"),
-        (Need::Write, rights.change_names(), "write in", "o+rwx"),
-    ];
     let shown = Shown(path.as_os_str().as_bytes());
     let root = match Root::open(path, disks, Patience::MayWait) {
         Ok(root) => root,
@@ -132,9 +115,12 @@ fn lacking(path: &Path, rights: Rights, run_as: &RunAs, disks: &Arc<Disks>) -> O
         }
         Err(_) => return None,
     };
-    let denied = |(need, wanted, ..): &(Need, bool, &str, &str)| *wanted && root.may(*need).is_err();
-    let (need, _, what, mode) = needs.into_iter().find(denied)?;
-    let error = root.may(need).err()?;
+    let (need, error) = needs(rights).find_map(|need| Some((need, root.may(need).err()?)))?;
+    let (what, mode) = match need {
+        Need::Enter => ("enter", "o+x"),
+        Need::List => ("list", "o+rx"),
+        Need::Write => ("write in", "o+wx"),
+    };
     let advice = match error {
         crate::fs::Error::Os(crate::fs::Errno::ACCESS) => format!(": {}", advice(path, mode)),
         error => format!(": {error}"),

@@ -1,6 +1,8 @@
 //! RETR: a file goes out, from the page cache to the socket by `sendfile`, or through a large pipe where the client
 //! keeps up; in TYPE A through one small buffer.
 
+use std::ops::Range;
+
 use super::ascii::{self, Last};
 use super::{Scratch, Step, Stop};
 use crate::fs::{self, Errno, Patience, Source};
@@ -126,12 +128,7 @@ impl Send {
     ) -> Result<usize, Stop> {
         // What TLS still holds goes first: where there is no room for it, reading would be in vain.
         stream.flush()?;
-        let length = (self.end - self.offset).min(budget.min(COPY_OCTETS) as u64);
-        self.source.check(self.offset, length, patience)?;
-        let count = self.source.read(&mut buffer[..length as usize], self.offset)?;
-        if count == 0 {
-            return Err(Stop::Failed(Failure::Shrunk));
-        }
+        let count = read(&mut self.source, self.offset..self.end, budget.min(COPY_OCTETS), buffer, patience)?;
         let sent = stream.write(&buffer[..count])?;
         self.offset += sent as u64;
         Ok(sent)
@@ -146,12 +143,7 @@ impl Send {
     ) -> Result<usize, Stop> {
         let Way::Ascii { last, pending, sent } = &mut self.way else { return Ok(0) };
         if pending.is_empty() {
-            let length = (self.end - self.offset).min(ASCII_OCTETS as u64);
-            self.source.check(self.offset, length, patience)?;
-            let count = self.source.read(&mut buffer[..length as usize], self.offset)?;
-            if count == 0 {
-                return Err(Stop::Failed(Failure::Shrunk));
-            }
+            let count = read(&mut self.source, self.offset..self.end, ASCII_OCTETS, buffer, patience)?;
             ascii::to_wire(last, &buffer[..count], pending);
             self.offset += count as u64;
         }
@@ -163,6 +155,22 @@ impl Send {
             *sent = 0;
         }
         Ok(count)
+    }
+}
+
+/// Reads at most `most` octets of what is left of the file, and one at least.
+fn read(
+    source: &mut Source,
+    left: Range<u64>,
+    most: usize,
+    buffer: &mut [u8],
+    patience: Patience,
+) -> Result<usize, Stop> {
+    let length = (left.end - left.start).min(most as u64);
+    source.check(left.start, length, patience)?;
+    match source.read(&mut buffer[..length as usize], left.start)? {
+        0 => Err(Stop::Failed(Failure::Shrunk)),
+        count => Ok(count),
     }
 }
 

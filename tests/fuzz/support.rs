@@ -4,8 +4,10 @@
 
 #[path = "../support/reply.rs"]
 mod reply;
+mod translated;
 #[path = "../support/tree.rs"]
 mod tree;
 
 pub use reply::Reply;
+pub use translated::{on_the_disk, on_the_wire};
 pub use tree::Tree;

@@ -24,7 +24,7 @@ use ferryd::transfer::{Progress, Scratch, Transfer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::random::Random;
-use crate::support::{Reply, Tree};
+use crate::support::{Reply, Tree, on_the_disk, on_the_wire};
 
 /// How many sessions are simulated, unless `FERRYD_SEEDS` says it.
 pub const SESSIONS: u64 = 250;
@@ -638,20 +638,4 @@ fn written(disk: &[u8], old: &[u8], base: usize, new: &[u8], truncates: bool) ->
     let written = disk.get(base..)?.iter().zip(new).take_while(|(one, other)| one == other).count();
     let rest = old.get(base + written..).unwrap_or_default();
     (disk[..base] == old[..base] && disk[base + written..] == *rest).then_some(written)
-}
-
-fn on_the_wire(octets: &[u8]) -> Vec<u8> {
-    let mut output = Vec::new();
-    for (at, octet) in octets.iter().enumerate() {
-        if *octet == b'\n' && (at == 0 || octets[at - 1] != b'\r') {
-            output.push(b'\r');
-        }
-        output.push(*octet);
-    }
-    output
-}
-
-fn on_the_disk(octets: &[u8]) -> Vec<u8> {
-    let dropped = |at: usize| octets[at] == b'\r' && octets.get(at + 1) == Some(&b'\n');
-    (0..octets.len()).filter(|at| !dropped(*at)).map(|at| octets[at]).collect()
 }

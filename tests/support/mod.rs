@@ -11,6 +11,7 @@ mod reply;
 mod server;
 mod tls;
 mod tree;
+mod user;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub use reply::Reply;
 pub use server::{Server, of_the_tester};
 pub use tls::{Memory, Tls, TlsStream, VERSIONS, Version};
 pub use tree::{Tree, give_to_server};
+pub use user::{login, noise, serve};
 
 /// How long a test waits for what must come; longer than any delay that the server makes on purpose.
 pub const PATIENCE: Duration = Duration::from_secs(20);

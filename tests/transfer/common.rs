@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+pub use crate::support::noise;
 use crate::support::{Client, Data, PATIENCE, Tree};
 
 /// More than the socket buffers of both ends hold (tcp_wmem and tcp_rmem end at 4 and 6 MiB), so that a client that
@@ -10,18 +11,6 @@ pub const MORE_THAN_BUFFERS: u64 = 64 * 1024 * 1024;
 
 /// The numbers of helpers with which everything here must go the same way.
 pub const HELPERS: [&str; 2] = ["2", "0"];
-
-/// Octets that look like nothing, the same for the same seed.
-pub fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(next).flatten().take(length).collect()
-}
 
 /// Begins a RETR that cannot end before its client reads.
 pub fn stalled_retr(client: &mut Client, name: &str) -> Data {

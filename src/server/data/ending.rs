@@ -29,6 +29,7 @@ impl Data {
                 if let Some(transfer) = &mut running.transfer {
                     transfer.confirm();
                 }
+                running.end_is_certain();
                 *self = Data::Running { stream, running };
             }
             other => *self = other,

@@ -66,16 +66,27 @@ pub enum Stepped {
 /// What a step needs of the session: its key, the client, and what the socket may do.
 #[derive(Debug)]
 pub struct Turn<'a> {
-    pub key: Key,
-    pub peer: SocketAddr,
-    pub ready: &'a mut Readiness,
+    key: Key,
+    peer: SocketAddr,
+    ready: &'a mut Readiness,
     /// Where a listener may be left for the next data connection.
-    pub keeping: &'a mut Keeping,
+    keeping: &'a mut Keeping,
     /// How fast the session may be, where there is a limit.
-    pub allowance: Option<&'a mut Allowance>,
+    allowance: Option<&'a mut Allowance>,
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
+    /// What the fields of a session are to its data connection.
+    pub fn new(
+        key: Key,
+        peer: SocketAddr,
+        ready: &'a mut Readiness,
+        keeping: &'a mut Keeping,
+        allowance: &'a mut Option<Box<Allowance>>,
+    ) -> Turn<'a> {
+        Turn { key, peer, ready, keeping, allowance: allowance.as_deref_mut() }
+    }
+
     /// Registers a stream that has to wait.
     fn wait(&mut self, stream: &mut Stream, direction: net::Direction, context: &Context) -> io::Result<()> {
         self.ready.clear(readiness(direction));

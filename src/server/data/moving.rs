@@ -153,6 +153,8 @@ impl Data {
                 Stepped::Ended(running.end(report))
             }
             Progress::Done(report) => {
+                // An upload that TLS has not signed is an error.
+                running.end_is_certain();
                 *turn.ready = Readiness::ALL;
                 let until = context.now + TLS_CLOSE_TIMEOUT;
                 *self = Data::Closing(Box::new(Closing::new(stream, running.end(report), until)));

@@ -68,6 +68,15 @@ pub struct Running {
     /// Of the last errand.
     pub(super) lent: Lent,
     pub(super) watch: Watch,
+    end: End,
+}
+
+/// Whether the end of an upload, which in plain FTP is that of a connection, may be that of its client alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    AsItSeems,
+    /// TLS has said so, or the client was still there afterwards.
+    Certain,
 }
 
 /// A step that a helper makes.
@@ -148,18 +157,20 @@ pub struct Ended {
     pub report: Report,
     pub subject: Option<Subject>,
     pub duration: Duration,
+    end: End,
 }
 
 impl Ended {
     /// It ended before a data connection was up.
     pub fn before(failure: Failure) -> Ended {
-        Ended { report: Report { outcome: Err(failure), octets: 0 }, subject: None, duration: Duration::ZERO }
+        let report = Report { outcome: Err(failure), octets: 0 };
+        Ended { report, subject: None, duration: Duration::ZERO, end: End::Certain }
     }
 
-    /// Whether it was an upload, and seems to have come to its end.
-    pub fn is_whole_upload(&self) -> bool {
+    /// Whether it was an upload, and no more than seems to be whole.
+    pub fn seems_whole(&self) -> bool {
         let is_upload = matches!(self.subject, Some(Subject { direction: Direction::In, .. }));
-        is_upload && self.report.outcome.is_ok()
+        is_upload && self.report.outcome.is_ok() && self.end == End::AsItSeems
     }
 }
 
@@ -172,8 +183,12 @@ impl Running {
         };
         let subject =
             subject.map(|(path, direction, representation)| Subject { path: path.clone(), direction, representation });
-        Box::new(Running {
-            transfer: Some(Box::new(Transfer::new(job))),
+        Box::new(Running { transfer: Some(Box::new(Transfer::new(job))), ..Running::of(subject, now) })
+    }
+
+    fn of(subject: Option<Subject>, now: Instant) -> Running {
+        Running {
+            transfer: None,
             subject,
             began: now,
             moved: now,
@@ -182,7 +197,13 @@ impl Running {
             held: None,
             lent: Lent { since: now, moved: 0 },
             watch: Watch::new(now),
-        })
+            end: End::AsItSeems,
+        }
+    }
+
+    /// Its end, once there is one, is the end of what the client had to send.
+    pub(super) fn end_is_certain(&mut self) {
+        self.end = End::Certain;
     }
 
     /// Which way its octets go.
@@ -270,7 +291,7 @@ impl Running {
     }
 
     pub(super) fn end(&mut self, report: Report) -> Ended {
-        Ended { report, subject: self.subject.take(), duration: self.began.elapsed() }
+        Ended { report, subject: self.subject.take(), duration: self.began.elapsed(), end: self.end }
     }
 
     /// What STAT says of it.
@@ -302,25 +323,11 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn running(now: Instant) -> Running {
-        Running {
-            transfer: None,
-            subject: None,
-            began: now,
-            moved: now,
-            last_try: LastTry::NotYet,
-            octets: 0,
-            held: None,
-            lent: Lent { since: now, moved: 0 },
-            watch: Watch::new(now),
-        }
-    }
-
     #[test]
     fn the_clocks_stand_still_while_it_waits_for_its_rate() {
         let begin = Instant::now();
         let floor = Floor { window: 30 * SECOND, octets: 1 };
-        let mut running = running(begin);
+        let mut running = Running::of(None, begin);
         assert!(running.can_step(Readiness::WRITE, begin) && !running.can_step(Readiness::READ, begin));
         running.hold(begin + SECOND, begin + 11 * SECOND);
         assert!(!running.can_step(Readiness::WRITE, begin + 10 * SECOND));

@@ -16,10 +16,11 @@ use crate::log::{Direction, Shown, Transfer};
 use crate::server::context::Context;
 use crate::server::data::Ended;
 
-/// A transfer that is not in the logs yet.
+/// An upload that is not in the logs yet.
 #[derive(Debug)]
 pub(super) struct Unlogged {
     ended: Ended,
+    /// Who stored it: the session may be another user's by then, or nobody's (REIN).
     user: String,
     anonymous: bool,
     /// When it ended, in seconds since 1970.
@@ -34,30 +35,28 @@ impl Session {
     pub(super) fn finish(&mut self, mut ended: Ended, context: &Context) {
         self.active = context.now;
         self.log_unlogged(context);
-        if ended.is_whole_upload() && self.interpreter.is_cut_off() && self.has_left() {
+        if ended.seems_whole() && self.has_left_early() {
             ended.report.outcome = Err(Failure::ConnectionLost);
         }
         self.interpreter.finished(&ended.report);
-        let Some(logged_in) = self.interpreter.logged_in().filter(|_| ended.subject.is_some()) else { return };
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        self.unlogged = Some(Box::new(Unlogged {
-            user: logged_in.account.name.clone(),
-            anonymous: logged_in.account.anonymous,
-            time: i64::try_from(time).unwrap_or(i64::MAX),
-            commands: self.interpreter.commands(),
-            until: context.now + UPLOAD_LOGGED_AFTER,
-            ended,
-        }));
-        self.log_when_known(context);
+        let time = i64::try_from(time).unwrap_or(i64::MAX);
+        let Some(account) = self.interpreter.logged_in().map(|logged_in| &logged_in.account) else { return };
+        if !ended.seems_whole() {
+            return log_transfer(self.peer().ip(), (&account.name, account.anonymous), &ended, time, context);
+        }
+        let (user, anonymous) = (account.name.clone(), account.anonymous);
+        let (commands, until) = (self.interpreter.commands(), context.now + UPLOAD_LOGGED_AFTER);
+        self.unlogged = Some(Box::new(Unlogged { ended, user, anonymous, time, commands, until }));
     }
 
-    /// Whether the client has closed the control connection, or its half of it.
-    fn has_left(&self) -> bool {
-        self.input != Input::Open || self.stream.has_ended()
+    /// Whether the client has closed the control connection, or its half of it, without a farewell.
+    pub(super) fn has_left_early(&self) -> bool {
+        self.interpreter.is_cut_off() && (self.input != Input::Open || self.stream.has_ended())
     }
 
-    /// Whether the client has left without a farewell, and without having read all that it was told.
-    fn is_cut_off(&self) -> bool {
+    /// The same, and it has not read all that it was told.
+    fn has_not_read(&self) -> bool {
         let unread = match self.input {
             Input::Open => false,
             Input::Ended => self.stream.was_reset(),
@@ -66,57 +65,52 @@ impl Session {
         unread && self.interpreter.is_cut_off()
     }
 
-    /// Logs the last transfer, unless it is an upload of which nothing further is known.
+    /// Logs the last upload, if all is known of it that will be.
     pub(super) fn log_when_known(&mut self, context: &Context) {
-        let commands = self.interpreter.commands();
         let known = |last: &Unlogged| {
-            !last.ended.is_whole_upload()
-                || self.input != Input::Open
-                || last.commands != commands
-                || last.until <= context.now
+            self.input != Input::Open || last.commands != self.interpreter.commands() || last.until <= context.now
         };
         if self.unlogged.as_deref().is_some_and(known) {
             self.log_unlogged(context);
         }
     }
 
-    /// Logs the last transfer with what is known.
+    /// Logs the last upload with what is known.
     pub(super) fn log_unlogged(&mut self, context: &Context) {
         let Some(mut last) = self.unlogged.take() else { return };
         // A command that came since is a sign of life.
-        if last.ended.is_whole_upload() && last.commands == self.interpreter.commands() && self.is_cut_off() {
+        if last.commands == self.interpreter.commands() && self.has_not_read() {
             last.ended.report.outcome = Err(Failure::ConnectionLost);
         }
-        last.log(self.peer().ip(), context);
+        log_transfer(self.peer().ip(), (&last.user, last.anonymous), &last.ended, last.time, context);
     }
 }
 
-impl Unlogged {
-    fn log(&self, peer: IpAddr, context: &Context) {
-        let Some(subject) = &self.ended.subject else { return };
-        let complete = self.ended.report.outcome.is_ok();
-        context.log.transfer(&Transfer {
-            time: self.time,
-            duration: self.ended.duration,
-            peer,
-            octets: self.ended.report.octets,
-            path: subject.path.normalized().as_bytes(),
-            ascii: subject.representation == Representation::Ascii,
-            direction: subject.direction,
-            anonymous: self.anonymous,
-            user: self.user.as_bytes(),
-            complete,
-        });
-        log::info!(
-            "{peer}: {} {} {}, {} octets in {:.3} s{}",
-            Shown(self.user.as_bytes()),
-            if subject.direction == Direction::In { "stored" } else { "retrieved" },
-            Shown(subject.path.normalized().as_bytes()),
-            self.ended.report.octets,
-            self.ended.duration.as_secs_f64(),
-            self.ended.report.outcome.as_ref().map_or_else(reason, |()| String::new()),
-        );
-    }
+/// A listing, and what was not begun, is in no log.
+fn log_transfer(peer: IpAddr, (user, anonymous): (&str, bool), ended: &Ended, time: i64, context: &Context) {
+    let Some(subject) = &ended.subject else { return };
+    let path = subject.path.normalized();
+    context.log.transfer(&Transfer {
+        time,
+        duration: ended.duration,
+        peer,
+        octets: ended.report.octets,
+        path: path.as_bytes(),
+        ascii: subject.representation == Representation::Ascii,
+        direction: subject.direction,
+        anonymous,
+        user: user.as_bytes(),
+        complete: ended.report.outcome.is_ok(),
+    });
+    log::info!(
+        "{peer}: {} {} {}, {} octets in {:.3} s{}",
+        Shown(user.as_bytes()),
+        if subject.direction == Direction::In { "stored" } else { "retrieved" },
+        Shown(path.as_bytes()),
+        ended.report.octets,
+        ended.duration.as_secs_f64(),
+        ended.report.outcome.as_ref().map_or_else(reason, |()| String::new()),
+    );
 }
 
 /// Why a transfer is not complete, for the log.

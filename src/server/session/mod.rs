@@ -89,7 +89,7 @@ pub struct Session {
     keeping: Keeping,
     /// How fast it may be, where there is a limit; from login on.
     allowance: Option<Box<Allowance>>,
-    /// The last transfer, while the logs wait for it.
+    /// The last upload, while the logs wait for its client.
     unlogged: Option<Box<Unlogged>>,
     away: Away,
     input: Input,
@@ -209,13 +209,7 @@ impl Session {
                 self.interpreter.returned(*deferred);
             }
             Return::Step(stream, transfer, progress) => {
-                let turn = Turn {
-                    key,
-                    peer: self.peer(),
-                    ready,
-                    keeping: &mut self.keeping,
-                    allowance: self.allowance.as_deref_mut(),
-                };
+                let turn = Turn::new(key, self.peer(), ready, &mut self.keeping, &mut self.allowance);
                 let stepped = self.data.returned(turn, stream, transfer, progress, context);
                 self.stepped(stepped, ready, context);
             }
@@ -256,13 +250,7 @@ impl Session {
                 self.spend_commands(carried_out, context);
             }
             commands = commands.saturating_sub(carried_out);
-            let turn = Turn {
-                key,
-                peer: self.peer(),
-                ready,
-                keeping: &mut self.keeping,
-                allowance: self.allowance.as_deref_mut(),
-            };
+            let turn = Turn::new(key, self.peer(), ready, &mut self.keeping, &mut self.allowance);
             let stepped = self.data.step(turn, &mut octets, context);
             let stepped = self.stepped(stepped, ready, context);
             if !acted && carried_out == 0 && !stepped {
@@ -282,7 +270,7 @@ impl Session {
             Stepped::Nothing => return false,
             Stepped::Moved => {}
             Stepped::Ended(ended) => self.finish(ended, context),
-            Stepped::Whole if self.stream.has_ended() && self.interpreter.is_cut_off() => {
+            Stepped::Whole if self.has_left_early() => {
                 if let Some(ended) = self.data.abort(Failure::ConnectionLost) {
                     self.finish(ended, context);
                 }

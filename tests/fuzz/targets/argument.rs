@@ -80,8 +80,11 @@ fn times(octets: &[u8]) {
         assert_eq!(CivilTime::from_unix(seconds).to_unix(), Some(seconds));
         assert_eq!(TimeVal(seconds).to_string().len(), 14);
         let now = 1_767_323_045;
-        assert!(ListTime { modified: seconds, now }.to_string().len() >= 12);
-        assert!(ListTime { modified: now, now: seconds }.to_string().len() >= 12);
+        for (modified, now) in [(seconds, now), (now, seconds)] {
+            let mut shown = Vec::new();
+            ListTime { modified, now }.put(&mut shown);
+            assert!(shown.len() >= 12 && shown.is_ascii());
+        }
         assert!(LogTime(seconds).to_string().len() >= 21);
     }
 }

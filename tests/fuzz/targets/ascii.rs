@@ -3,6 +3,7 @@
 use ferryd::transfer::ascii::{Last, to_disk, to_wire};
 
 use super::shown;
+use crate::support::{on_the_disk, on_the_wire};
 
 /// Up to here every cut is tried; the time is the square of it.
 const EVERY_CUT_MAX: usize = 200;
@@ -39,22 +40,4 @@ fn receive(pieces: &[&[u8]]) -> Vec<u8> {
         output.push(b'\r');
     }
     output
-}
-
-/// A CR before each LF that has none before it.
-fn on_the_wire(octets: &[u8]) -> Vec<u8> {
-    let mut output = Vec::new();
-    for (at, octet) in octets.iter().enumerate() {
-        if *octet == b'\n' && (at == 0 || octets[at - 1] != b'\r') {
-            output.push(b'\r');
-        }
-        output.push(*octet);
-    }
-    output
-}
-
-/// No CR before an LF.
-fn on_the_disk(octets: &[u8]) -> Vec<u8> {
-    let dropped = |at: usize| octets[at] == b'\r' && octets.get(at + 1) == Some(&b'\n');
-    (0..octets.len()).filter(|at| !dropped(*at)).map(|at| octets[at]).collect()
 }
