@@ -282,3 +282,24 @@ fn a_disk_that_stands_still_for_ten_seconds() {
     assert_eq!((octets.len(), reader.read_reply().code, writer.read_reply().code), (256 * 1200, 226, 226));
     assert_eq!(writer.retrieve("disk/up").0, b"content");
 }
+
+/// Its client was still there when all had come, and the disk is what took its time.
+#[test]
+fn an_upload_that_is_shown_is_complete_though_its_client_has_left_meanwhile() {
+    let tree = Tree::new();
+    let at = tree.directory("disk").at("disk");
+    let Some(mut disk) = Disk::mount(&at) else { return };
+    let server = serve(&tree, &[&["--atomic-uploads"], of_the_tester()].concat());
+    let mut client = login(&server);
+    let mut data = client.epsv();
+    client.expect("STOR disk/f", 150);
+    disk.hold("fsync");
+    data.write_all(b"whole").unwrap();
+    data.finish().unwrap();
+    disk.wait_until_held("fsync");
+    drop(client);
+    disk.free();
+    let log = server.wait_for_log("stored /disk/f, 5 octets");
+    assert!(!log.contains("incomplete"), "{log}");
+    assert_eq!(tree.read("disk/f").unwrap(), b"whole");
+}
