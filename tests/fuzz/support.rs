@@ -4,6 +4,7 @@
 
 #[path = "../support/reply.rs"]
 mod reply;
+#[path = "translated.rs"]
 mod translated;
 #[path = "../support/tree.rs"]
 mod tree;

@@ -4,6 +4,11 @@
 // The simulation and the fuzzers each use another part of this.
 #![allow(dead_code)]
 
+#[path = "interpreter_debts.rs"]
+mod debts;
+#[path = "interpreter_world.rs"]
+mod world;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +26,7 @@ use crate::lines::{self, Line};
 use crate::model::Model;
 use crate::random::Random;
 use crate::support::{Reply, Tree};
+pub use world::World;
 
 /// How many sessions are simulated, unless `FERRYD_SEEDS` says it.
 pub const SESSIONS: u64 = 2_000;
@@ -28,59 +34,6 @@ pub const SESSIONS: u64 = 2_000;
 const CHANGES: &[&str] = &["DELE", "RMD", "XRMD", "MKD", "XMKD", "RNTO", "MFMT", "MFF", "SITE"];
 const STEPS_MAX: usize = 300;
 const UNSENT_OCTETS_MAX: usize = 40_000;
-
-/// What sessions are played on: it serves one after the other, and is made anew where one has changed it.
-pub struct World {
-    tree: Tree,
-    disks: Arc<Disks>,
-    format: Arc<Format>,
-}
-
-impl World {
-    pub fn new() -> World {
-        let disks = Arc::new(Disks::probe(Symlinks::Inside).expect("the kernel has openat2"));
-        let format = Arc::new(Format { owners: Owners::load(), process: ProcessIds::current() });
-        let world = World { tree: Tree::new(), disks, format };
-        world.tree.file("canary", "alive").file("outside/canary", "alive");
-        world.grow();
-        world
-    }
-
-    fn grow(&self) {
-        let tree = &self.tree;
-        tree.file("root/a.txt", "hello").directory("root/d").file("root/d/x", "x").file("root/c\rd", "");
-        tree.link("root/out", "../outside").file(b"root/n\xffm", "").file("root/big", [b'b'; 100]);
-    }
-
-    fn renew(&self) {
-        std::fs::remove_dir_all(self.tree.at("root")).unwrap();
-        self.grow();
-        self.assert_untouched();
-    }
-
-    /// What no session may reach.
-    fn assert_untouched(&self) {
-        for canary in ["canary", "outside/canary"] {
-            assert_eq!(self.tree.read(canary).as_deref(), Some(&b"alive"[..]), "{canary}");
-        }
-        let count = |name: &str| std::fs::read_dir(self.tree.at(name)).unwrap().count();
-        assert_eq!((count(""), count("outside")), (3, 1), "something was made outside the root");
-    }
-
-    fn root(&self) -> Root {
-        let mut root = Root::open(&self.tree.at("root"), &self.disks, Patience::MayWait).expect("the root is there");
-        root.set_patience(Patience::CachedOnly);
-        root
-    }
-
-    fn account(&self, credentials: &Credentials) -> Option<(Account, Root)> {
-        let name = String::from_utf8(credentials.user.clone()).ok()?;
-        let right = matches!(&credentials.proof, Proof::Password(password) if password.expose() == b"secret");
-        let rights = Rights::parse(Some(name.as_str()).filter(|name| ["rw", "ro", "upload"].contains(name))?).ok()?;
-        let root = self.tree.at("root");
-        right.then(|| (Account { name, rights, root, anonymous: false, rate: None }, self.root()))
-    }
-}
 
 /// What the driver owes to the interpreter.
 #[derive(Debug)]
@@ -335,98 +288,6 @@ impl<'a> Driver<'a> {
             self.perform(action);
         }
         happened
-    }
-
-    fn perform(&mut self, action: Action) {
-        assert!(matches!(self.owed, Owed::Nothing), "{action:?} while {:?} is owed", self.owed);
-        match action {
-            Action::Check(credentials) => self.owed = Owed::Verdict(credentials),
-            Action::Defer(deferred) => self.owed = Owed::Return(deferred),
-            Action::Listen(_) => self.owed = Owed::Listening,
-            Action::Transfer(job) => {
-                assert!(self.job.is_none(), "two transfers at once\n{}", self.ledger.conversation());
-                self.model.check_job(&job);
-                (self.job, self.aborting) = (Some(*job), false);
-            }
-            Action::Abort => {
-                assert!(self.job.is_some() && !self.aborting, "what is aborted?\n{}", self.ledger.conversation());
-                self.aborting = true;
-            }
-            Action::Status => {
-                self.interpreter.status("No data connection".to_owned());
-                self.hear();
-            }
-            Action::Secure => self.begin_handshake(),
-            Action::Dial(address) => {
-                let (_, peer) = self.interpreter.ends();
-                assert!(address.ip() == peer.ip() && address.port() >= 1024, "a bounce to {address}");
-            }
-            Action::CloseData | Action::LogOut => {}
-            Action::Close => self.close(),
-        }
-    }
-
-    /// What was sent in the clear behind AUTH is not heard, however it was cut; nor what comes before the handshake.
-    fn begin_handshake(&mut self) {
-        self.owed = Owed::Handshake;
-        self.ledger.forget_pending();
-        let injected = std::mem::take(&mut self.unsent);
-        self.interpreter.receive(&injected[..injected.len().min(READ_OCTETS_PER_TURN)]);
-        self.interpreter.receive(b"NOOP\r\nUSER rw\r\nPASS secret\r\nQUIT\r\nhalf");
-        self.hear();
-    }
-
-    /// Pays what is owed to the interpreter.
-    fn pay(&mut self) -> bool {
-        match std::mem::replace(&mut self.owed, Owed::Nothing) {
-            Owed::Nothing => return false,
-            Owed::Verdict(credentials) => {
-                let account = if self.random.once_in(8) { None } else { self.world.account(&credentials) };
-                self.model.verdict(account.is_some());
-                self.interpreter.verdict(account);
-            }
-            Owed::Return(mut deferred) => {
-                deferred.run();
-                self.interpreter.returned(*deferred);
-            }
-            Owed::Listening if self.random.once_in(6) => self.interpreter.listening(Err("No passive port is free.")),
-            Owed::Listening => self.interpreter.listening(Ok(SocketAddr::from(([127, 0, 0, 1], 40_000)))),
-            Owed::Handshake => {
-                self.interpreter.secured(self.random.once_in(4).then(|| b"al".to_vec()));
-                self.model.secured();
-                if self.random.below(2) == 0 {
-                    self.log_in();
-                }
-            }
-        }
-        self.hear();
-        true
-    }
-
-    fn end_transfer(&mut self) -> bool {
-        if self.job.is_none() {
-            return false;
-        }
-        let outcome = match (self.aborting, self.random.below(12)) {
-            // The last octet had gone when ABOR came; or a late error of the disk comes with the end.
-            (true, 1) => Ok(()),
-            (true, 2) => Err(Failure::File(Error::Os(Errno::NOSPC))),
-            (true, _) => Err(Failure::Aborted),
-            (false, 1) => Err(Failure::NoConnection("Nobody connected.")),
-            (false, 2) => Err(Failure::ConnectionLost),
-            (false, 3) => Err(Failure::Stalled),
-            (false, 4) => Err(Failure::Shrunk),
-            (false, 5) => Err(Failure::File(Error::Os(Errno::NOSPC))),
-            (false, 6) => Err(Failure::Handshake),
-            (false, 7) => Err(Failure::NotReused),
-            (false, 8) => Err(Failure::Truncated),
-            (false, 9) => Err(Failure::TooSlow),
-            (false, _) => Ok(()),
-        };
-        (self.job, self.aborting) = (None, false);
-        self.interpreter.finished(&Report { outcome, octets: 0 });
-        self.hear();
-        true
     }
 
     /// Lets the client read some of the output.
