@@ -9,7 +9,7 @@
 //!  3        options     command line and environment          job        what the two above share
 //!  2        auth        credentials → account, or nobody      listing    LIST, NLST, MLSD, MLST: lines
 //!           confine     least privilege: user, files, calls
-//!  1        account     users and rights                      fs         the sandbox
+//!  1        account     users and rights                      fs         roots, and what is beneath them
 //!           net         streams, TLS, listeners, ports        reactor    readiness, turns, time
 //!           log         the log and the transfer log
 //!  0        limits      every bound          sys  the kernel  time       civil time
@@ -35,17 +35,20 @@
 //!
 //! The handler refuses all that can be refused before 150 and returns a [`job::Job`] with the file open. The session
 //! begins it over what PASV or PORT has prepared (`server/data`): accepting is tried before it is waited for, and a
-//! socket is registered only once it says `WouldBlock`. Each step of [`transfer::Transfer`] asks the kernel whether the
-//! next octets are in the page cache, and sends them with `sendfile` (with `splice` through a large pipe, once a client
-//! has kept up for a while: `transfer/send`). It ends as `Blocked` (wait for the network), `Again` (its budget is
-//! spent: the others first), `WouldWait` (the step is lent to a helper, with stream and file), or `Done`, which becomes
-//! 226, 426, 451 or 452.
+//! socket is registered only once it says `WouldBlock`. A rate, where there is one (`server/rates`), says when the next
+//! step may be, and of how many octets. Each step of [`transfer::Transfer`] asks the kernel whether the next octets are
+//! in the page cache, and sends them with `sendfile` (with `splice` through a large pipe, once a client has kept up for
+//! a while: `transfer/send`). It ends as `Blocked` (wait for the network), `Again` (its budget is spent: the others
+//! first), `WouldWait` (the step is lent to a helper, with stream and file), or `Done`, which becomes 226, 426, 451 or
+//! 452.
 //!
 //! # Where to put what
 //!
 //! A command is a row and a function, next to each other, in the file of the section that defines it
 //! (`protocol/commands`). A bound is a constant in [`limits`]. An option is a field in `options/arguments`. Work that
-//! may wait is an `Errand`.
+//! may wait is an `Errand`. What keeps clients within bounds is in `server/admission` before they are let in, and in
+//! `server/meter` and `server/rates` afterwards. What the process itself may do is said once, at the start
+//! (`server/privilege`), and done in [`confine`].
 
 #![forbid(unsafe_code)]
 
