@@ -185,7 +185,7 @@ impl Root {
         // A file system without locks is never swept.
         let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
         if let Some(old) = &old {
-            self.keep_owner(&file, old, &parent.facts);
+            self.disks.timed(device, || self.keep_owner(&file, old, &parent.facts));
         }
         let temporary = Some(Unwanted { directory: parent.at, name });
         let disks = self.disks.clone();
