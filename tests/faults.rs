@@ -39,7 +39,7 @@ mod stopped;
 mod support;
 
 use common::*;
-use support::{Server, login, serve};
+use support::{Server, cannot, login, serve};
 
 /// The processor's time that the server has used so far, to a hundredth of a second.
 fn processor_time(server: &Server) -> std::time::Duration {
@@ -48,11 +48,4 @@ fn processor_time(server: &Server) -> std::time::Duration {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     std::time::Duration::from_millis(ticks * 10)
-}
-
-/// Says that a test did not run, or fails where everything must be there.
-fn cannot(what: &str) {
-    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(!in_ci, "{what}, and CI=true wants these tests");
-    support::did_not_run(format_args!("did not run: {what}"));
 }

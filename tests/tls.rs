@@ -56,14 +56,7 @@ fn login_any(server: &Server) -> Client {
 
 /// Octets that look like nothing, the same for the same length.
 fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64 ^ length as u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(next).flatten().take(length).collect()
+    support::noise(length, length as u64)
 }
 
 /// Waits until the log has `count` lines with `text`; fails where there are more.

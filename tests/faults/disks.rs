@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -10,40 +9,22 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use super::atomic::temporaries;
 use super::{HELPERS, login, noise, serve, wait_until};
 use crate::disk::Disk;
-use crate::support::{Client, Server, Tree, of_the_tester, read_all};
+use crate::support::{Client, Server, Small, Tree, of_the_tester, read_all};
 
-/// A small file system of its own; it goes when it is dropped.
-struct Small<'a>(&'a Path);
-
-impl<'a> Small<'a> {
-    /// Nothing where this user may not mount.
-    fn mount(at: &'a Path, options: &str) -> Option<Small<'a>> {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "ferryd-test"]).arg(at);
-        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        if !mounted {
-            super::cannot("this user may not mount a tmpfs");
-        }
-        mounted.then_some(Small(at))
+/// A small file system of its own.
+fn small<'a>(at: &'a Path, options: &str) -> Option<Small<'a>> {
+    let mounted = Small::mount(at, options);
+    if mounted.is_none() {
+        super::cannot("this user may not mount a tmpfs");
     }
-
-    fn free(&self) -> u64 {
-        let facts = rustix::fs::statvfs(self.0).unwrap();
-        facts.f_bavail * facts.f_frsize
-    }
-}
-
-impl Drop for Small<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
+    mounted
 }
 
 #[test]
 fn a_full_disk_harms_nobody_else_and_works_again_when_there_is_room() {
     let tree = Tree::new();
     let disk = tree.directory("disk").file("g", "at hand").at("disk");
-    let Some(small) = Small::mount(&disk, "size=4m") else { return };
+    let Some(small) = small(&disk, "size=4m") else { return };
     for (helpers, atomic) in HELPERS.into_iter().flat_map(|helpers| [(helpers, false), (helpers, true)]) {
         let option: &[&str] = if atomic { &["--atomic-uploads"] } else { &[] };
         let server = serve(&tree, &[option, &["--helpers", helpers]].concat());
@@ -82,7 +63,7 @@ fn a_full_disk_harms_nobody_else_and_works_again_when_there_is_room() {
 fn a_disk_without_room_for_names_is_452_too() {
     let tree = Tree::new();
     let disk = tree.directory("disk").at("disk");
-    let Some(_small) = Small::mount(&disk, "size=4m,nr_inodes=8") else { return };
+    let Some(_small) = small(&disk, "size=4m,nr_inodes=8") else { return };
     let mut names = 0;
     while std::fs::write(disk.join(names.to_string()), "").is_ok() {
         names += 1;

@@ -34,9 +34,7 @@ impl Disk {
         match Disk::try_mount(at) {
             Ok(disk) => Some(disk),
             Err(missing) => {
-                let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-                assert!(!in_ci, "{missing}, and CI=true wants these tests");
-                crate::support::did_not_run(format_args!("did not run: {missing}"));
+                crate::support::cannot(&missing);
                 None
             }
         }

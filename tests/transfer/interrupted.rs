@@ -5,10 +5,9 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use super::{HELPERS, MORE_THAN_BUFFERS, login, noise, serve, stalled_retr, stalled_stor, wait_for_length, wait_until};
-use crate::support::{Tree, read_all, reset};
+use crate::support::{Small, Tree, read_all, reset};
 
 #[test]
 fn a_reset_data_connection_is_426_and_the_session_goes_on() {
@@ -159,30 +158,11 @@ fn a_file_that_grows_is_sent_as_it_was() {
     assert_eq!((octets.len() as u64, client.read_reply().code), (MORE_THAN_BUFFERS, 226));
 }
 
-/// A small file system of its own; it goes when it is dropped.
-struct Small<'a>(&'a Path);
-
-impl<'a> Small<'a> {
-    /// Nothing where this user may not mount.
-    fn mount(at: &'a Path, size: &str) -> Option<Small<'a>> {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "ferryd-test"]).arg(at);
-        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        mounted.then_some(Small(at))
-    }
-}
-
-impl Drop for Small<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_452_and_the_part_can_be_resumed() {
     let tree = Tree::new();
     let disk = tree.directory("disk").at("disk");
-    let Some(_mounted) = Small::mount(&disk, "2m") else {
+    let Some(_mounted) = Small::mount(&disk, "size=2m") else {
         crate::support::did_not_run(format_args!("did not run: this user may not mount a tmpfs"));
         return;
     };
