@@ -4,7 +4,6 @@ use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use super::{HELPERS, MORE_THAN_BUFFERS, login, noise, serve, stalled_retr, stalled_stor, wait_for_length, wait_until};
 use crate::support::{Small, Tree, read_all, reset};
