@@ -34,6 +34,8 @@ mod left_over;
 mod many;
 #[path = "faults/network.rs"]
 mod network;
+#[path = "faults/quota.rs"]
+mod quota;
 #[path = "faults/stopped.rs"]
 mod stopped;
 mod support;
