@@ -180,6 +180,8 @@ fn kernel_reply(errno: Errno) -> Reply {
         Errno::LOOP => (550, "Too many symbolic links, or links are not followed."),
         Errno::XDEV => (550, "Not on the same file system."),
         Errno::INVAL => (550, "Not possible with this file."),
+        // The sandbox has no more system calls than the users of the start needed.
+        Errno::NOSYS | Errno::OPNOTSUPP => (550, "Not possible on this file system, or within the server's sandbox."),
         Errno::NAMETOOLONG => (553, "File name too long."),
         Errno::ILSEQ => (553, "The file system does not take this name."),
         Errno::NOSPC | Errno::DQUOT => (452, "No space left."),

@@ -204,6 +204,32 @@ fn a_reload_says_what_is_outside() {
     assert_eq!(log_in(&server, "x").expect("x is nowhere forbidden").retrieve("f").0, b"out's");
 }
 
+/// A server that could only read lacks the system calls as well: what it cannot do is 550 with a reason.
+#[test]
+fn a_reload_that_lets_write_changes_nothing_until_the_restart() {
+    if landlock("a_reload_that_lets_write_changes_nothing_until_the_restart").is_none() {
+        return;
+    }
+    let tree = Tree::new();
+    tree.file("srv/f", "x");
+    users(&tree, &[("r", "srv", "ro")]);
+    let file = tree.at("etc/users");
+    let server = Server::start(&tree.at("srv"), &["--users", file.to_str().unwrap()]);
+    users(&tree, &[("r", "srv", "rw")]);
+    server.signal(Signal::HUP);
+    server.wait_for_log("restart ferryd");
+    let mut r = log_in(&server, "r").expect("r may read");
+    for command in ["MKD d", "DELE f", "MFMT 20200101000000 f", "SITE CHMOD 600 f"] {
+        let reply = r.say(command);
+        let reason = ["sandbox", "Permission denied"].iter().any(|reason| reply.text().contains(reason));
+        assert!(reply.code == 550 && reason, "{command}: {reply:?}");
+    }
+    r.expect("RNFR f", 350);
+    r.expect("RNTO g", 550);
+    assert_eq!(r.store("new", b"x").code, 550);
+    assert_eq!(r.retrieve("f").0, b"x");
+}
+
 /// A directory that takes the place of a root, and one that comes late, are outside: better no login than one that can
 /// do nothing.
 #[test]
