@@ -61,6 +61,13 @@ fn five_hundred_clients_and_64_descriptors() {
             }
         }
         assert!(greeted < 64 && told > 0, "{args:?}: {greeted} greeted, {told} told");
+        // More of them are told than the log hears of.
+        let log = server.log();
+        let heard = log.matches("cannot accept: ").count();
+        assert!(
+            heard <= 1 + told / 2 && log.matches(": refused: 421 Out of resources").count() <= heard,
+            "{args:?}: {log}"
+        );
         // Without an option so few descriptors are for one session, and that is his.
         first.expect("QUIT", 221);
         drop((clients, first));

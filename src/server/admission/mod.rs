@@ -16,6 +16,7 @@ use mio::net::TcpStream;
 
 use super::Door;
 use crate::fs::Errno;
+use crate::limits::REFUSALS_TOLD_EVERY;
 use crate::net::{Network, canonical};
 use crate::options::Options;
 use crate::protocol::state::Protection;
@@ -66,6 +67,8 @@ pub struct Admission {
     arrivals: Option<Arrivals>,
     /// Given up when descriptors have run out, so that one caller can be told so instead of being left waiting.
     spare: Option<OwnedFd>,
+    /// When the log was last told that there are none.
+    shortage_told: Option<Instant>,
 }
 
 impl Admission {
@@ -82,14 +85,15 @@ impl Admission {
 
     fn limited(sessions_max: usize, per_address_max: usize) -> Admission {
         let (by_network, arrivals) = (HashMap::new(), None);
-        Admission { sessions: 0, by_network, sessions_max, per_address_max, arrivals, spare: spare_descriptor() }
+        let spare = spare_descriptor();
+        Admission { sessions: 0, by_network, sessions_max, per_address_max, arrivals, spare, shortage_told: None }
     }
 
     /// Accepts the next connection, if it is within the limits.
     pub fn accept(&mut self, door: &Door, bans: &mut Bans, now: Instant) -> Accepted {
         match door.listener.accept() {
             Ok((stream, peer)) => self.admit(stream, peer, door.control, bans, now),
-            Err(error) => self.failed(&error, door),
+            Err(error) => self.failed(&error, door, now),
         }
     }
 
@@ -125,15 +129,18 @@ impl Admission {
         (of_network >= self.per_address_max).then_some(("421 Too many sessions from your address.\r\n", Tell::Now))
     }
 
-    fn failed(&mut self, error: &io::Error, door: &Door) -> Accepted {
+    fn failed(&mut self, error: &io::Error, door: &Door, now: Instant) -> Accepted {
         let errno = Errno::from_io_error(error);
         match errno {
             Some(Errno::AGAIN) => Accepted::Nobody,
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                log::error!("cannot accept: {error}");
+                let tell = Tell::once_in_a_while(&mut self.shortage_told, now, REFUSALS_TOLD_EVERY);
+                if tell == Tell::Now {
+                    log::error!("cannot accept: {error}");
+                }
                 self.spare = None;
                 if let Ok((stream, peer)) = door.listener.accept() {
-                    refuse(stream, peer, door.control, "421 Out of resources; try again later.\r\n", Tell::Now);
+                    refuse(stream, peer, door.control, "421 Out of resources; try again later.\r\n", tell);
                 }
                 self.spare = spare_descriptor();
                 Accepted::OutOfDescriptors
