@@ -109,9 +109,12 @@ impl Server {
         Server::of(command.spawn().expect("ferryd starts"), args)
     }
 
-    /// The same as another user, one without rights; nothing where this one cannot become another, or that one cannot
-    /// run the program.
+    /// The same as another user, one without rights; nothing where this one cannot become another, or is that one, or
+    /// that one cannot run the program.
     pub fn start_as_nobody(directory: &Path, args: &[&str]) -> Option<Server> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
         let child = Server::command(directory, args).uid(65_534).gid(65_534).spawn().ok()?;
         Some(Server::of(child, args))
     }
