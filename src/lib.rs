@@ -23,9 +23,9 @@
 //! The kernel says that a control connection is readable; [`reactor`] gives its session a turn. The session
 //! (`server/session`) reads into the loop's one buffer and hands the octets to its [`protocol::Interpreter`], which
 //! cuts them into lines (`protocol/line`), finds the row of the command (`protocol/table`, `protocol/commands`),
-//! checks login, right and argument (`protocol/gate`, `protocol/command`), and runs the handler. That asks [`fs::Root`] for the facts,
-//! which the kernel resolves beneath the user's root, and the reply goes out in the same turn:
-//! `recv, openat2, statx, close, send`.
+//! checks login, right and argument (`protocol/gate`, `protocol/command`), and runs the handler. That asks
+//! [`fs::Root`] for the facts, which the kernel resolves beneath the user's root, and the reply goes out in the same
+//! turn: `recv, openat2, statx, close, send`.
 //!
 //! If the name is not in the kernel's cache, `fs` answers `WouldWait`, and the handler's `?` carries it out. The
 //! interpreter then lends the command, whole, to a helper (`server/errand`), which runs the same handler where it may

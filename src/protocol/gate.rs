@@ -50,9 +50,11 @@ impl Interpreter {
             return self.close();
         }
         let Some(command) = table::find(verb) else {
+            self.forget_rename("");
             self.forget_restart("");
             return self.refuse(&Refusal::Unknown);
         };
+        self.forget_rename(command.verb);
         match command.run {
             Run::Open(run) => {
                 let answer = run(self, argument);
@@ -88,6 +90,7 @@ impl Interpreter {
     pub(super) fn refuse_long_line(&mut self) {
         let first = self.commands == 0;
         self.commands += 1;
+        self.forget_rename("");
         self.forget_restart("");
         self.refuse(&Refusal::LineTooLong);
         if first {
@@ -102,6 +105,16 @@ impl Interpreter {
             && !matches!(verb, "REST" | "PASV" | "EPSV" | "PORT" | "EPRT" | "TYPE")
         {
             logged_in.parameters.restart = 0;
+        }
+    }
+
+    /// RFC 959 section 4.1.3: RNFR "must be immediately followed by" RNTO. Where it is not, a later RNTO, of a client
+    /// that had given up or whose second RNFR was refused, must not rename what the first one named.
+    fn forget_rename(&mut self, verb: &str) {
+        if let Login::In(logged_in) = &mut self.login
+            && verb != "RNTO"
+        {
+            logged_in.rename = None;
         }
     }
 }

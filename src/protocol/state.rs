@@ -125,7 +125,7 @@ pub struct LoggedIn {
     /// The name of the working directory, without `.` and `..`.
     pub directory: VirtualPath,
     pub parameters: TransferParameters,
-    /// RNFR's pathname, until RNTO.
+    /// RNFR's pathname, until the command behind it.
     pub rename: Option<VirtualPath>,
     pub umask: u32,
     pub facts: FactSet,

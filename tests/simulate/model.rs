@@ -149,6 +149,11 @@ impl Model {
         {
             user.restart = 0;
         }
+        if !matches!((verb, code), ("RNTO", _) | ("RNFR", 350))
+            && let Some(user) = self.user()
+        {
+            user.rename = None;
+        }
     }
 
     /// Which codes may answer a command here.
@@ -296,7 +301,7 @@ impl Model {
             _ => resolve(&user.directory, &sent.argument).ok(),
         };
         let (ascii, restart, umask) = (user.ascii, user.restart, user.umask);
-        user.restart = 0;
+        (user.restart, user.rename) = (0, None);
         self.expected = Some(Expected { verb: sent.verb, path, ascii, restart, umask });
     }
 
