@@ -340,7 +340,9 @@ impl<'a> Driver<'a> {
         }
         self.interpreter.farewell("Good night.");
         let said = self.next_reply().map(|reply| reply.code);
-        assert_eq!(said, Some(421), "\n{}", self.ledger.conversation());
+        // The third wrong password has perhaps ended it already, and its reply was the last one.
+        let ended = said.is_none() && self.model.may_close();
+        assert!(said == Some(421) || ended, "{said:?}\n{}", self.ledger.conversation());
         let action = self.interpreter.next_action();
         assert!(matches!(action, Some(Action::Close)), "{action:?} after farewell\n{}", self.ledger.conversation());
         self.end();
