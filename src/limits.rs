@@ -163,6 +163,8 @@ pub const RATE_BURST: Duration = Duration::from_millis(100);
 pub const RATE_STEPS_PER_SECOND: u64 = 50;
 /// The smallest step of a transfer with a rate, but for rates below.
 pub const RATE_OCTETS_PER_STEP_MIN: u64 = 1_024;
+/// How often a transfer that waits for the others at its rate looks whether its turn has come, though nobody woke it.
+pub const RATE_LOOK: Duration = Duration::from_secs(1);
 /// How long a transfer is watched before `--min-rate` ends it; `--data-timeout`, where that is shorter.
 pub const MIN_RATE_WINDOW: Duration = Duration::from_secs(30);
 /// Helpers that `--helpers` may ask for; each has its own buffer (`SCRATCH_OCTETS`).

@@ -108,6 +108,9 @@ impl Server {
                 self.turn(key);
             }
             self.turn_out_banned();
+            for key in self.context.rates.take_woken() {
+                self.reactor.queue_soon(key);
+            }
             self.remove_unwanted();
             if let Phase::Stopping(until) = self.context.phase
                 && (self.reactor.is_empty() || self.context.now >= until + Duration::from_secs(1))

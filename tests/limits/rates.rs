@@ -109,6 +109,34 @@ fn all_sessions_share_the_servers_rate_and_none_starves() {
     assert!(*least > 0 && *most < 4 * *least, "{shares:?}");
 }
 
+/// Whoever gives up while he waits for the server's rate (ABOR, REIN, a closed connection) takes nothing of it with him.
+#[test]
+fn who_gives_up_leaves_the_rate_to_the_others() {
+    let tree = Tree::new();
+    tree.sparse("f", 1 << 30).file("small", vec![b'x'; 100 * 1024]);
+    let server = serve(&tree, &["--rate", "1M"]);
+    let mut client = login(&server);
+    for number in 0..300 {
+        let data = client.epsv();
+        client.expect("RETR f", 150);
+        if number % 2 == 0 {
+            client.expect("ABOR", 426);
+            assert_eq!(client.read_reply().code, 226);
+            client.expect("REIN", 220);
+            client.expect("USER u", 331);
+            client.expect("PASS secret", 230);
+            client.expect("TYPE I", 200);
+        } else {
+            client = login(&server);
+        }
+        drop(data);
+    }
+    // 300 steps of a fiftieth of a second were granted, and not made.
+    let begin = Instant::now();
+    assert_eq!(client.retrieve("small").0.len(), 100 * 1024);
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+}
+
 /// A users file of `lines`, each a name and what its eighth field says; the password is `secret`.
 fn write_users(tree: &Tree, lines: &[(&str, &str)]) {
     use std::os::unix::fs::PermissionsExt;

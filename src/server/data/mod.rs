@@ -192,7 +192,7 @@ impl Data {
             Data::Securing { stream, order } if turn.ready.has(Readiness::READ) && turn.ready.has(Readiness::WRITE) => {
                 self.secure(&mut turn, stream, order, context)
             }
-            Data::Running { stream, running } if running.can_step(*turn.ready, context.now) && *budget > 0 => {
+            Data::Running { stream, running } if running.can_step(*turn.ready) && *budget > 0 => {
                 self.run(&mut turn, stream, running, budget, context)
             }
             Data::Whole { stream, running, until } if until <= context.now => {

@@ -13,6 +13,7 @@ use crate::net::Stream;
 use crate::reactor::{Part, Readiness};
 use crate::server::context::Context;
 use crate::server::errand::Errand;
+use crate::server::rates::Step;
 use crate::transfer::{Progress, Transfer};
 
 impl Turn<'_> {
@@ -35,18 +36,21 @@ impl Data {
         context: &mut Context,
     ) -> Stepped {
         running.release(context.now);
-        let step = turn.allowance.as_mut().and_then(|allowance| allowance.step(running.direction(), context.now));
-        if let Some(step) = step
-            && step.at > context.now
-        {
-            running.hold(context.now, step.at);
-            *self = Data::Running { stream, running };
-            return Stepped::Nothing;
-        }
+        let (key, direction) = (turn.key, running.direction());
+        let step = turn.allowance.as_mut().and_then(|allowance| allowance.step(direction, key, context.now));
+        let limit = match step {
+            Some(Step::Wait(until)) => {
+                running.hold(context.now, until);
+                *self = Data::Running { stream, running };
+                return Stepped::Nothing;
+            }
+            Some(Step::Go(octets)) => Some(octets),
+            None => None,
+        };
         let Some(mut transfer) = running.transfer.take() else {
             return Stepped::Ended(running.end_with(Failure::ConnectionLost));
         };
-        let granted = step.map_or(*budget, |step| step.octets.min(*budget));
+        let granted = limit.map_or(*budget, |octets| octets.min(*budget));
         let before = transfer.octets();
         let progress = transfer.step(&mut stream, granted, &mut context.scratch, Patience::CachedOnly);
         let moved = (transfer.octets() - before) as usize;
@@ -55,7 +59,7 @@ impl Data {
         if let Progress::WouldWait = progress {
             // The rest of what was granted goes with the errand, and is settled when it comes back.
             running.lent = Lent { since: context.now, moved };
-            let rest = step.map_or(TRANSFER_OCTETS_PER_ERRAND, |_| granted.saturating_sub(moved).max(1));
+            let rest = limit.map_or(TRANSFER_OCTETS_PER_ERRAND, |_| granted.saturating_sub(moved).max(1));
             return self.lend(turn, stream, transfer, running, rest, context);
         }
         turn.settle(&running, moved);

@@ -214,9 +214,9 @@ impl Running {
         }
     }
 
-    /// Whether its socket may do what it waits for, and its rate allows it.
-    pub(super) fn can_step(&self, ready: Readiness, now: Instant) -> bool {
-        ready.has(readiness(self.direction())) && self.held_until().is_none_or(|until| until <= now)
+    /// Whether its socket may do what it waits for.
+    pub(super) fn can_step(&self, ready: Readiness) -> bool {
+        ready.has(readiness(self.direction()))
     }
 
     /// Until when it waits for its rate.
@@ -328,10 +328,9 @@ mod tests {
         let begin = Instant::now();
         let floor = Floor { window: 30 * SECOND, octets: 1 };
         let mut running = Running::of(None, begin);
-        assert!(running.can_step(Readiness::WRITE, begin) && !running.can_step(Readiness::READ, begin));
+        assert!(running.can_step(Readiness::WRITE) && !running.can_step(Readiness::READ));
         running.hold(begin + SECOND, begin + 11 * SECOND);
-        assert!(!running.can_step(Readiness::WRITE, begin + 10 * SECOND));
-        assert!(running.can_step(Readiness::WRITE, begin + 11 * SECOND));
+        assert_eq!(running.held_until(), Some(begin + 11 * SECOND));
         running.release(begin + 11 * SECOND);
         assert_eq!(running.held_until(), None);
         assert_eq!((running.moved, running.watch.until(floor)), (begin + 10 * SECOND, begin + 40 * SECOND));

@@ -34,6 +34,9 @@ impl Session {
     /// Tells the client and the logs how a transfer has ended.
     pub(super) fn finish(&mut self, mut ended: Ended, context: &Context) {
         self.active = context.now;
+        if let Some(allowance) = &mut self.allowance {
+            allowance.leave();
+        }
         self.log_unlogged(context);
         if ended.seems_whole() && self.has_left_early() {
             ended.report.outcome = Err(Failure::ConnectionLost);

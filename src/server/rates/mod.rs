@@ -1,79 +1,91 @@
 //! How fast data may go: of the server, of a user, of a session; each way for itself (`--rate`, `rate=`).
 //!
-//! A bucket is the virtual clock of all that go through it: it tells each transfer that asks when its next step may be,
-//! and puts the time that the step takes at its rate on the clock. So the steps of many transfers queue up in the order
-//! in which they asked, and each gets its share; who has to wait sleeps until his time, and need not be looked at. A
-//! step that moved less than it was granted, or more, is settled afterwards. Nothing here moves octets: a step is as
+//! A bucket is the clock of all that go through it: who may make a step puts the time that it takes at this rate on the
+//! clock, and the next one has to wait until then. Those who wait stand in a line; the first of it knows when he may
+//! go, and each who goes, or leaves, wakes the next. So each gets his share, and one whose client is gone holds up nobody.
+//! A step that moved less than it was granted, or more, is settled afterwards. Nothing here moves octets: a step is as
 //! large as the kernel can make it in one call, and it is `sendfile` as before.
 
-use std::cell::Cell;
-use std::collections::HashMap;
-use std::num::NonZeroU64;
+mod bucket;
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::account::{Account, Rate};
-use crate::limits::{RATE_BURST, RATE_OCTETS_PER_STEP_MIN, RATE_STEPS_PER_SECOND, TRANSFER_OCTETS_PER_TURN};
 use crate::net::Direction;
 use crate::options;
+use crate::reactor::Key;
+use bucket::{Bucket, Queue};
 
-/// What goes through at a rate, whoever shares it.
-#[derive(Debug)]
-struct Bucket {
-    rate: NonZeroU64,
-    /// When the next octet may go.
-    next: Cell<Instant>,
-}
-
-impl Bucket {
-    fn new(rate: NonZeroU64, now: Instant) -> Rc<Bucket> {
-        Rc::new(Bucket { rate, next: Cell::new(now) })
-    }
-
-    /// How long so many octets take.
-    fn time(&self, octets: usize) -> Duration {
-        let nanoseconds = octets as u128 * 1_000_000_000 / u128::from(self.rate.get());
-        Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
-    }
-
-    /// The octets of one step: large enough that there are not too many of them, small enough for the others.
-    fn step(&self) -> usize {
-        let least = RATE_OCTETS_PER_STEP_MIN.min(self.rate.get());
-        let step = (self.rate.get() / RATE_STEPS_PER_SECOND).clamp(least, TRANSFER_OCTETS_PER_TURN as u64);
-        step as usize
-    }
-
-    /// Takes a place for `octets`; says when it is.
-    fn reserve(&self, octets: usize, now: Instant) -> Instant {
-        let at = self.next.get().max(now.checked_sub(RATE_BURST).unwrap_or(now));
-        self.next.set(at + self.time(octets));
-        at
-    }
-
-    /// Of `granted` octets only so many were moved, or more.
-    fn settle(&self, granted: usize, moved: usize) {
-        let next = self.next.get();
-        let settled = match moved.checked_sub(granted) {
-            Some(more) => next.checked_add(self.time(more)),
-            None => next.checked_sub(self.time(granted - moved)),
-        };
-        self.next.set(settled.unwrap_or(next));
-    }
-}
-
-/// When a transfer may make its next step, and of how many octets.
+/// What a transfer may do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    pub at: Instant,
-    pub octets: usize,
+pub enum Step {
+    /// Move so many octets.
+    Go(usize),
+    /// Nothing until then, or until it is woken.
+    Wait(Instant),
 }
 
-/// One way of a session: through which buckets it goes.
-#[derive(Debug, Default)]
+/// Where the next step of a lane stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Nowhere,
+    /// In the line of one bucket, and through those before it.
+    InLine {
+        key: Key,
+        bucket: usize,
+        octets: usize,
+    },
+    /// Through all of them with so many octets.
+    Through(usize),
+}
+
+/// One way of a session: through which buckets it goes, its own first. Who waits for the server's has been let through
+/// by his own and his user's, so that one who may not go yet for their sake is in nobody's way.
+#[derive(Debug)]
 struct Lane {
     buckets: Vec<Rc<Bucket>>,
-    /// The place that it has taken, and not used yet.
-    taken: Option<Step>,
+    place: Place,
+}
+
+impl Lane {
+    fn step(&mut self, key: Key, now: Instant) -> Option<Step> {
+        let (mut number, octets) = match self.place {
+            Place::Through(octets) => return Some(Step::Go(octets)),
+            Place::InLine { bucket, octets, .. } => (bucket, octets),
+            Place::Nowhere => (0, self.buckets.iter().map(|bucket| bucket.step()).min()?),
+        };
+        while let Some(bucket) = self.buckets.get(number) {
+            let is_in_line = mem::replace(&mut self.place, Place::Nowhere) != Place::Nowhere;
+            if let Err(until) = bucket.enter(key, is_in_line, octets, now) {
+                self.place = Place::InLine { key, bucket: number, octets };
+                return Some(Step::Wait(until));
+            }
+            number += 1;
+        }
+        self.place = Place::Through(octets);
+        Some(Step::Go(octets))
+    }
+
+    fn settle(&mut self, moved: usize) {
+        match mem::replace(&mut self.place, Place::Nowhere) {
+            Place::Nowhere => {}
+            Place::InLine { key, bucket, octets } => {
+                let (through, rest) = self.buckets.split_at(bucket);
+                rest.iter().take(1).for_each(|bucket| bucket.leave(key));
+                through.iter().for_each(|bucket| bucket.settle(octets, moved));
+            }
+            Place::Through(octets) => self.buckets.iter().for_each(|bucket| bucket.settle(octets, moved)),
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.settle(0);
+    }
 }
 
 /// What a session may move.
@@ -93,22 +105,19 @@ impl Allowance {
 
     /// The next step in this direction: the same one until it is [settled](Allowance::settle). Nothing where there is
     /// no limit.
-    pub fn step(&mut self, direction: Direction, now: Instant) -> Option<Step> {
-        let lane = self.lane(direction);
-        if lane.taken.is_none() {
-            let octets = lane.buckets.iter().map(|bucket| bucket.step()).min()?;
-            let at = lane.buckets.iter().map(|bucket| bucket.reserve(octets, now)).max()?;
-            lane.taken = Some(Step { at, octets });
-        }
-        lane.taken
+    pub fn step(&mut self, direction: Direction, key: Key, now: Instant) -> Option<Step> {
+        self.lane(direction).step(key, now)
     }
 
     /// The step was made, and moved so many octets.
     pub fn settle(&mut self, direction: Direction, moved: usize) {
-        let lane = self.lane(direction);
-        if let Some(step) = lane.taken.take() {
-            lane.buckets.iter().for_each(|bucket| bucket.settle(step.octets, moved));
-        }
+        self.lane(direction).settle(moved);
+    }
+
+    /// The transfer has ended: it stands in no line, and what it was granted and has not moved is the others'.
+    pub fn leave(&mut self) {
+        self.down.settle(0);
+        self.up.settle(0);
     }
 }
 
@@ -123,28 +132,33 @@ pub struct Rates {
     users: HashMap<String, Shared>,
     /// So many users may be known before those without a session are forgotten.
     users_max: usize,
+    woken: Rc<Queue>,
 }
 
 const USERS_KNOWN: usize = 64;
 
 impl Rates {
     pub fn new(rates: options::Rates, now: Instant) -> Rates {
-        let server = [rates.server.down, rates.server.up].map(|rate| rate.map(|rate| Bucket::new(rate, now)));
-        Rates { rates, server, users: HashMap::new(), users_max: USERS_KNOWN }
+        let woken = Rc::default();
+        let server = [rates.server.down, rates.server.up].map(|rate| rate.map(|rate| Bucket::new(rate, now, &woken)));
+        Rates { rates, server, users: HashMap::new(), users_max: USERS_KNOWN, woken }
+    }
+
+    /// Whose turn has come, or may have, since this was last asked.
+    pub fn take_woken(&mut self) -> VecDeque<Key> {
+        self.woken.take()
     }
 
     /// What a new session of `account` may move; nothing where there is no limit.
     pub fn allow(&mut self, account: &Account, now: Instant) -> Option<Box<Allowance>> {
         let user = self.of_user(&account.name, account.rate.unwrap_or(self.rates.user), now);
         let session = self.rates.session;
-        let own = [session.down, session.up].map(|rate| rate.map(|rate| Bucket::new(rate, now)));
-        let mut lanes = [Lane::default(), Lane::default()];
-        for pair in [self.server.clone(), user, own] {
-            for (lane, bucket) in lanes.iter_mut().zip(pair) {
-                lane.buckets.extend(bucket);
-            }
-        }
-        let [down, up] = lanes;
+        let own = [session.down, session.up].map(|rate| rate.map(|rate| Bucket::new(rate, now, &self.woken)));
+        let ways = [own, user, self.server.clone()];
+        let [down, up] = [0, 1].map(|way| Lane {
+            buckets: ways.iter().filter_map(|pair| pair[way].clone()).collect(),
+            place: Place::Nowhere,
+        });
         let limited = !(down.buckets.is_empty() && up.buckets.is_empty());
         limited.then(|| Box::new(Allowance { down, up }))
     }
@@ -160,10 +174,11 @@ impl Rates {
         }
         let shared = self.users.entry(name.to_owned()).or_default();
         let rates = [rate.down, rate.up];
+        let woken = &self.woken;
         std::array::from_fn(|way| {
             let wanted = rates[way]?;
             let there = shared[way].upgrade().filter(|bucket| bucket.rate == wanted);
-            let bucket = there.unwrap_or_else(|| Bucket::new(wanted, now));
+            let bucket = there.unwrap_or_else(|| Bucket::new(wanted, now, woken));
             shared[way] = Rc::downgrade(&bucket);
             Some(bucket)
         })
@@ -172,7 +187,10 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::reactor::Reactor;
 
     fn account(name: &str, rate: Option<&str>) -> Account {
         let rate = rate.map(|rate| Rate::parse(rate).unwrap());
@@ -190,17 +208,23 @@ mod tests {
         Rates::new(options::Rates { server, user, session }, now)
     }
 
+    /// Always the same ones.
+    fn keys(count: usize) -> Vec<Key> {
+        let mut reactor = Reactor::new().unwrap();
+        (0..count).map(|_| reactor.insert(())).collect()
+    }
+
     /// Lets those who want to move octets do so for `time`, each as fast as he may, with a clock that goes in steps of
     /// a millisecond, as that of epoll_wait(2) does; what each has moved.
     fn run(wants: &mut [Box<Allowance>], begin: Instant, time: Duration) -> Vec<usize> {
-        let mut moved = vec![0; wants.len()];
+        let (mut moved, keys) = (vec![0; wants.len()], keys(wants.len()));
         for millisecond in 0..time.as_millis() as u64 {
             let now = begin + Duration::from_millis(millisecond);
             // Always the same one first: the order of turns must not matter.
-            for (allowance, moved) in wants.iter_mut().zip(&mut moved) {
-                while let Some(step) = allowance.step(Direction::Out, now).filter(|step| step.at <= now) {
-                    allowance.settle(Direction::Out, step.octets);
-                    *moved += step.octets;
+            for ((allowance, moved), key) in wants.iter_mut().zip(&mut moved).zip(&keys) {
+                while let Some(Step::Go(octets)) = allowance.step(Direction::Out, *key, now) {
+                    allowance.settle(Direction::Out, octets);
+                    *moved += octets;
                 }
             }
         }
@@ -261,8 +285,8 @@ mod tests {
         let begin = Instant::now();
         let mut rates = rates("0", "0", "1M/0", begin);
         let mut one = rates.allow(&account("u", None), begin).unwrap();
-        assert!(one.step(Direction::Out, begin).is_some());
-        assert_eq!(one.step(Direction::In, begin), None);
+        assert!(one.step(Direction::Out, Key::NOBODY, begin).is_some());
+        assert_eq!(one.step(Direction::In, Key::NOBODY, begin), None);
         let mut unlimited = super::tests::rates("0", "0", "0", begin);
         assert!(unlimited.allow(&account("u", None), begin).is_none());
         assert!(unlimited.allow(&account("u", Some("0")), begin).is_none());
@@ -273,12 +297,53 @@ mod tests {
         let begin = Instant::now();
         let mut rates = rates("0", "0", "1000", begin);
         let mut one = rates.allow(&account("u", None), begin).unwrap();
-        let step = one.step(Direction::Out, begin).unwrap();
-        assert_eq!((step, one.step(Direction::Out, begin).unwrap()), (Step { at: begin, octets: 1_000 }, step));
+        let step = |one: &mut Allowance| one.step(Direction::Out, Key::NOBODY, begin).unwrap();
+        assert_eq!((step(&mut one), step(&mut one)), (Step::Go(1_000), Step::Go(1_000)));
         one.settle(Direction::Out, 10);
-        assert_eq!(one.step(Direction::Out, begin).unwrap().at, begin + Duration::from_millis(10));
+        assert_eq!(step(&mut one), Step::Wait(begin + Duration::from_millis(10)));
+        let later = begin + Duration::from_millis(10);
+        assert_eq!(one.step(Direction::Out, Key::NOBODY, later), Some(Step::Go(1_000)));
         one.settle(Direction::Out, 3_000);
-        assert_eq!(one.step(Direction::Out, begin).unwrap().at, begin + Duration::from_millis(3_010));
+        assert_eq!(step(&mut one), Step::Wait(begin + Duration::from_millis(3_010)));
+    }
+
+    /// Whoever leaves while he waits, or before he has moved what he may, takes nothing from those who stay; and the
+    /// next in the line is woken.
+    #[test]
+    fn who_leaves_holds_up_nobody() {
+        let begin = Instant::now();
+        let (mut rates, keys) = (rates("1M", "0", "0", begin), keys(2_001));
+        let mut stays = [rates.allow(&account("u", None), begin).unwrap()];
+        for kept in [true, false] {
+            let mut leave: Vec<_> = (0..2_000).map(|_| rates.allow(&account("v", None), begin).unwrap()).collect();
+            for (number, (allowance, key)) in leave.iter_mut().zip(&keys[1..]).enumerate() {
+                let step = allowance.step(Direction::Out, *key, begin);
+                assert!(number == 0 || matches!(step, Some(Step::Wait(_))), "{number}: {step:?}");
+            }
+            rates.take_woken();
+            let first = stays[0].step(Direction::Out, keys[0], begin);
+            assert!(matches!(first, Some(Step::Wait(_))), "{first:?}");
+            match kept {
+                true => leave.iter_mut().for_each(|allowance| allowance.leave()),
+                false => drop(leave),
+            }
+            assert_eq!(rates.take_woken().back(), Some(&keys[0]));
+            stays[0].leave();
+        }
+        let moved = run(&mut stays, begin, Duration::from_secs(10))[0];
+        assert!(near(moved, 10 << 20), "{moved}");
+    }
+
+    /// The user's rate is far below: his sessions are in nobody's way.
+    #[test]
+    fn who_waits_for_his_own_rate_stands_in_no_other_line() {
+        let begin = Instant::now();
+        let mut rates = rates("1M", "0", "0", begin);
+        let mut all: Vec<_> = (0..20).map(|_| rates.allow(&account("slow", Some("1K")), begin).unwrap()).collect();
+        all.push(rates.allow(&account("fast", None), begin).unwrap());
+        let moved = run(&mut all, begin, Duration::from_secs(10));
+        assert!(near(moved[20], (10 << 20) - (10 << 10)), "{moved:?}");
+        assert!(moved[..20].iter().sum::<usize>() <= 12 << 10, "{moved:?}");
     }
 
     #[test]
