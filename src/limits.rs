@@ -71,8 +71,12 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a helper without work lives.
 pub const HELPER_IDLE: Duration = Duration::from_secs(10);
-/// Errands that wait for a helper, over all sessions; a login beyond it is refused with 421.
+/// Errands that wait for a helper, over all sessions; but for logins, which wait apart.
 pub const ERRANDS_WAITING_MAX: usize = 4_096;
+/// Logins that wait for a hash, over all sessions; one beyond it is refused with 421. A minute's work for a helper.
+pub const LOGINS_WAITING_MAX: usize = 4_096;
+/// The same of one address, so that those of others find room.
+pub const LOGINS_WAITING_PER_ADDRESS_MAX: usize = 2_048;
 /// The stack of a helper.
 pub const HELPER_STACK_OCTETS: usize = 256 * 1024;
 /// Log lines that wait for the disk; further ones are counted and dropped.

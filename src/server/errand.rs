@@ -16,12 +16,13 @@ use mio::Waker;
 
 use super::certificate;
 use super::ground::{Ground, NoLogin};
+use super::logins::Logins;
 use crate::account::{Account, Credentials};
 use crate::auth::{self, Accounts, Users};
 use crate::fs::{Patience, Root, Unwanted};
 use crate::limits::{ERRANDS_WAITING_MAX, HELPER_IDLE, HELPER_STACK_OCTETS, HELPER_STUCK_AFTER, HELPERS_STUCK_MAX};
-use crate::net::Stream;
 use crate::net::tls::{Kernel, Stamp};
+use crate::net::{Network, Stream};
 use crate::options::TlsOptions;
 use crate::protocol::Deferred;
 use crate::reactor::Key;
@@ -31,7 +32,7 @@ use crate::transfer::{Progress, Scratch, Transfer};
 #[derive(Debug)]
 pub enum Errand {
     /// Whose are these credentials, and is his root there?
-    Login { users: Arc<Users>, credentials: Credentials, ground: Ground },
+    Login { users: Arc<Users>, credentials: Credentials, ground: Ground, from: Network },
     /// The root of somebody who has shown who he is.
     Enter(Box<Account>, Ground),
     /// A command that would have waited.
@@ -65,14 +66,17 @@ pub enum Return {
 }
 
 impl Errand {
-    /// Whether it is a password hash, which takes a processor and megabytes.
-    fn is_hash(&self) -> bool {
-        matches!(self, Errand::Login { .. })
+    /// Where it is a password hash, which takes a processor and megabytes: who asks for it.
+    fn hashes_for(&self) -> Option<Network> {
+        match self {
+            Errand::Login { from, .. } => Some(*from),
+            _ => None,
+        }
     }
 
     fn run(self, scratch: &mut Scratch) -> Return {
         match self {
-            Errand::Login { users, credentials, ground } => {
+            Errand::Login { users, credentials, ground, .. } => {
                 let account = users.verify(&credentials).ok_or(NoLogin::Refused);
                 Return::Login(account.and_then(|account| ground.enter(account, Patience::MayWait)))
             }
@@ -127,8 +131,7 @@ pub fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<(Key, Errand)>,
-    /// Logins wait apart, so that a crowd of them does not keep everybody's disk waiting.
-    hashes: VecDeque<(Key, Errand)>,
+    logins: Logins,
     helpers: usize,
     idle: usize,
     hashing: usize,
@@ -138,7 +141,7 @@ struct Queue {
 
 impl Queue {
     fn len(&self) -> usize {
-        self.waiting.len() + self.hashes.len()
+        self.waiting.len() + self.logins.len()
     }
 
     /// How many helpers a disk seems to hold, for nothing else takes so long.
@@ -160,7 +163,7 @@ impl Queue {
         if self.hashing >= hashing_max {
             return None;
         }
-        let next = self.hashes.pop_front()?;
+        let next = self.logins.pop()?;
         self.hashing += 1;
         Some(next)
     }
@@ -214,12 +217,11 @@ impl Helpers {
     /// It comes back at once where too many wait already.
     pub fn lend(&mut self, key: Key, errand: Errand) -> Result<(), Errand> {
         let mut queue = self.shared.queue();
-        if queue.len() >= ERRANDS_WAITING_MAX && !matches!(errand, Errand::Discard(_) | Errand::Remove(_)) {
-            return Err(errand);
-        }
-        match errand.is_hash() {
-            true => queue.hashes.push_back((key, errand)),
-            false => queue.waiting.push_back((key, errand)),
+        let must = matches!(errand, Errand::Discard(_) | Errand::Remove(_));
+        match errand.hashes_for() {
+            Some(network) => queue.logins.push(network, key, errand)?,
+            None if queue.waiting.len() >= ERRANDS_WAITING_MAX && !must => return Err(errand),
+            None => queue.waiting.push_back((key, errand)),
         }
         if queue.is_short(self.shared.most, Instant::now()) && self.start() {
             queue.helpers += 1;
@@ -281,7 +283,7 @@ fn help(shared: &Shared) {
     let mut queue = shared.queue();
     loop {
         if let Some((key, errand)) = queue.next(shared.hashing_max) {
-            let (hash, since) = (errand.is_hash(), Instant::now());
+            let (hash, since) = (errand.hashes_for().is_some(), Instant::now());
             queue.busy.push(since);
             drop(queue);
             let returned = run(errand, &mut scratch);

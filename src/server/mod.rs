@@ -6,6 +6,7 @@ mod context;
 mod data;
 mod errand;
 mod ground;
+mod logins;
 mod meter;
 mod passive;
 mod privilege;

@@ -8,6 +8,7 @@ use crate::account::{Account, Credentials, Proof};
 use crate::fs::{Patience, Root};
 use crate::limits::LOGIN_REFUSAL_STEP;
 use crate::log::Shown;
+use crate::net::Network;
 use crate::options::Banning;
 use crate::reactor::Key;
 use crate::server::admission::{Tell, Verdict};
@@ -27,7 +28,12 @@ impl Session {
                 entered => return self.checked(entered, context),
             },
             None if !context.users.is_costly() => return self.checked(Err(NoLogin::Refused), context),
-            None => Errand::Login { users: context.users.clone(), credentials, ground: context.ground.clone() },
+            None => Errand::Login {
+                users: context.users.clone(),
+                credentials,
+                ground: context.ground.clone(),
+                from: Network::of(self.peer().ip()),
+            },
         };
         if context.helpers.lend(key, errand).is_err() {
             self.away = Away::Nothing;
