@@ -62,7 +62,9 @@ pub const USER_OCTETS_MAX: usize = 256;
 /// Connections that may wait to be accepted: 50 logins at once must not wait for a retransmitted SYN.
 pub const BACKLOG: i32 = 1_024;
 /// Data connections that may wait on one passive port: strangers must not be able to fill it easily.
-pub const DATA_BACKLOG: i32 = 16;
+pub const DATA_BACKLOG: i32 = 128;
+/// How soon a passive port is looked at where no command comes; from then on strangers are taken off as they come.
+pub const STRANGERS_LOOK: Duration = Duration::from_millis(50);
 /// Passive ports that are tried for one PASV before it is refused.
 pub const PASSIVE_PORT_TRIES: usize = 64;
 /// How long accepting pauses when descriptors have run out, if no session closes before.

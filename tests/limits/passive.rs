@@ -186,6 +186,28 @@ fn a_stranger_is_dropped_and_the_listener_goes_on() {
     assert_eq!(tree.read("up").unwrap(), b"genuine");
 }
 
+/// A client may connect before its command, however many strangers come meanwhile.
+#[test]
+fn strangers_do_not_fill_the_port_of_a_client_that_connects_first() {
+    let tree = Tree::new();
+    tree.file("f", "for the client alone");
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    let reply = client.expect("EPSV", 229);
+    let address = client.epsv_address(&reply);
+    for _ in 0..DATA_BACKLOG * 2 {
+        assert!(was_dropped(connect_from([127, 0, 0, 2], address)), "a stranger was served");
+    }
+    let mut data = client.dial(address);
+    // He is met by then, and nobody else is.
+    client.expect("NOOP", 200);
+    let strangers: Vec<TcpStream> = (0..DATA_BACKLOG / 2).map(|_| connect_from([127, 0, 0, 3], address)).collect();
+    client.expect("RETR f", 150);
+    assert_eq!(read_all(&mut data), b"for the client alone");
+    assert_eq!(client.read_reply().code, 226);
+    assert!(strangers.into_iter().all(was_dropped), "a stranger was served");
+}
+
 #[test]
 fn the_second_connection_of_the_client_is_not_served() {
     let tree = Tree::new();

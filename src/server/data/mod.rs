@@ -3,6 +3,7 @@
 mod closing;
 mod ending;
 mod keeping;
+mod listening;
 mod moving;
 mod running;
 
@@ -21,6 +22,7 @@ use crate::reactor::{Key, Part, Readiness};
 use crate::server::rates::Allowance;
 use closing::Closing;
 pub use keeping::Keeping;
+pub use listening::Listening;
 pub use running::{Ended, Order, Running};
 use running::{out_of_resources, readiness};
 
@@ -31,11 +33,11 @@ pub enum Data {
     #[default]
     None,
     /// We told the client where to connect; nothing is to be moved yet.
-    Listening(DataListener),
+    Listening(Listening),
     /// `PORT` or `EPRT` said where the client listens.
     Named(SocketAddr),
     /// There is a job, and the client has not connected yet.
-    Accepting { listener: DataListener, order: Box<Order> },
+    Accepting { listener: DataListener, come: Option<Stream>, order: Box<Order> },
     /// There is a job, and we are connecting.
     Dialing { stream: Stream, order: Box<Order> },
     /// The TLS handshake.
@@ -127,7 +129,7 @@ impl Data {
     ) -> Option<Ended> {
         let order = Box::new(Order { job, tls, since: context.now });
         let started = match mem::take(self) {
-            Data::Listening(listener) => Ok(Data::Accepting { listener, order }),
+            Data::Listening(Listening { listener, come, .. }) => Ok(Data::Accepting { listener, come, order }),
             Data::Named(peer) => {
                 let mut from = local;
                 from.set_port(0);
@@ -161,14 +163,17 @@ impl Data {
             },
             Data::Whole { until, .. } => Some(*until),
             Data::Closing(closing) => Some(closing.until),
-            Data::None | Data::Listening(_) | Data::Named(_) | Data::Lent { .. } => None,
+            Data::Listening(listening) => listening.deadline(),
+            Data::None | Data::Named(_) | Data::Lent { .. } => None,
         }
     }
 
     /// Ends what has stalled. A transfer is tried once more before: the kernel tells of room in its buffer only when a
     /// third of it is free, which takes a slow client longer than the timeout.
     pub fn expire(&mut self, ready: &mut Readiness, context: &Context) -> Option<Ended> {
-        if matches!(self, Data::Whole { .. }) || self.deadline(context).is_none_or(|deadline| deadline > context.now) {
+        if matches!(self, Data::Whole { .. } | Data::Listening(_))
+            || self.deadline(context).is_none_or(|deadline| deadline > context.now)
+        {
             return None;
         }
         let failure = match self {
@@ -183,8 +188,13 @@ impl Data {
     /// Goes on as far as it can without waiting; moves at most `budget` octets.
     pub fn step(&mut self, mut turn: Turn<'_>, budget: &mut usize, context: &mut Context) -> Stepped {
         match mem::take(self) {
-            Data::Accepting { listener, order } if turn.ready.has(Readiness::READ) => {
-                self.accept(&mut turn, listener, order, context)
+            Data::Listening(mut listening) => {
+                let stepped = listening.step(&mut turn, context);
+                *self = Data::Listening(listening);
+                stepped
+            }
+            Data::Accepting { listener, come, order } if turn.ready.has(Readiness::READ) => {
+                self.accept(&mut turn, listener, come, order, context)
             }
             Data::Dialing { stream, order } if turn.ready.has(Readiness::WRITE) => {
                 self.connect(&mut turn, stream, order, context)
@@ -211,10 +221,11 @@ impl Data {
         &mut self,
         turn: &mut Turn<'_>,
         mut listener: DataListener,
+        come: Option<Stream>,
         order: Box<Order>,
         context: &Context,
     ) -> Stepped {
-        match listener.accept(turn.peer.ip()) {
+        match come.map_or_else(|| listener.accept(turn.peer.ip()), Ok) {
             Ok(stream) => {
                 turn.keeping.offer(listener, context.now);
                 self.connected(turn, stream, order, context)
@@ -224,11 +235,11 @@ impl Data {
                 if listener.register(&context.registry, turn.key.token(Part::Second)).is_err() {
                     return out_of_resources();
                 }
-                *self = Data::Accepting { listener, order };
+                *self = Data::Accepting { listener, come: None, order };
                 Stepped::Nothing
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                *self = Data::Accepting { listener, order };
+                *self = Data::Accepting { listener, come: None, order };
                 Stepped::Moved
             }
             Err(_) => out_of_resources(),
@@ -314,7 +325,9 @@ impl Data {
     pub fn describe(&self) -> String {
         match self {
             Data::None => "No data connection".to_owned(),
-            Data::Listening(listener) => format!("Listening for a data connection at port {}", listener.port()),
+            Data::Listening(Listening { listener, .. }) => {
+                format!("Listening for a data connection at port {}", listener.port())
+            }
             Data::Named(address) => format!("The next transfer connects to {address}"),
             Data::Accepting { .. } | Data::Dialing { .. } => "Waiting for the data connection".to_owned(),
             Data::Securing { .. } => "TLS handshake on the data connection".to_owned(),

@@ -6,7 +6,7 @@ use super::{Session, Warned};
 use crate::net::{DataListener, is_private};
 use crate::protocol::command::Passive;
 use crate::server::context::Context;
-use crate::server::data::Data;
+use crate::server::data::{Data, Listening};
 
 impl Session {
     /// Opens a passive port, or takes the one that was kept, and tells it to the interpreter.
@@ -21,7 +21,7 @@ impl Session {
                     self.warn_of_private(address.ip());
                 }
                 address.set_port(listener.port());
-                self.data = Data::Listening(listener);
+                self.data = Data::Listening(Listening::new(listener, context.now));
                 self.interpreter.listening(Ok(address));
             }
             None => {
