@@ -64,6 +64,20 @@ fn root_becomes_nobody() {
     assert!(server.output().contains("runs as nobody (65534:65534), since root has started it"), "{}", server.output());
 }
 
+/// What root gives up is gone without a sandbox as well, which sees to some of it for its own sake.
+#[test]
+fn root_gives_up_as_much_without_a_sandbox() {
+    if !is_root("root_gives_up_as_much_without_a_sandbox") {
+        return;
+    }
+    let tree = Tree::new();
+    let server = Server::start(tree.path(), &["--sandbox", "off"]);
+    assert_eq!(common_status(&server, "Seccomp"), "0");
+    assert_eq!(common_status(&server, "NoNewPrivs"), "1");
+    assert_eq!(common_status(&server, "Groups"), "");
+    assert_eq!(common_status(&server, "CapBnd"), "0000000000000000");
+}
+
 /// Of "wrong, but nobody knows".
 const HASH: &str = "$5$abcdefgh$ruMep1ijHnJPZbETDNiumskxcX3kN4lzZd5VlsqE7eB";
 
