@@ -1,13 +1,14 @@
 //! `--run-as`: what becomes of root.
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::Output;
 
 use rustix::process::{Gid, Signal};
-use rustix::thread::set_thread_groups;
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_thread_groups};
 
 use super::{common_status, is_root, refused, status, text, wait_until};
 use crate::support::{Client, Server, Tree, did_not_run, of_the_tester, read_all};
@@ -76,6 +77,27 @@ fn root_gives_up_as_much_without_a_sandbox() {
     assert_eq!(common_status(&server, "NoNewPrivs"), "1");
     assert_eq!(common_status(&server, "Groups"), "");
     assert_eq!(common_status(&server, "CapBnd"), "0000000000000000");
+}
+
+/// Root that stays root without its powers is one user among others, whose processes do not look into this one.
+#[test]
+fn other_processes_of_its_user_do_not_look_into_it() {
+    if !is_root("other_processes_of_its_user_do_not_look_into_it") {
+        return;
+    }
+    let tree = Tree::new();
+    roots_own(&tree, "roots", 0o755);
+    let server = Server::start(&tree.at("roots"), &["--user", "u:x::rw"]);
+    assert_eq!(common_status(&server, "Uid"), "0 0 0 0");
+    let program = format!("/proc/{}/exe", server.pid());
+    let look = || {
+        // With its powers root looks into everything.
+        let none = CapabilitySet::empty();
+        set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none }).unwrap();
+        fs::read_link(&program)
+    };
+    let seen = std::thread::scope(|scope| scope.spawn(look).join().unwrap());
+    assert_eq!(seen.map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
 }
 
 /// Of "wrong, but nobody knows".
