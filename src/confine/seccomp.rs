@@ -335,6 +335,27 @@ mod tests {
         }
     }
 
+    /// Named once more: a list that has lost one of them looks whole.
+    #[test]
+    fn the_next_step_of_an_intruder_is_his_last() {
+        let hostile = HOSTILE.iter().map(|call| (*call, Vec::new())).collect();
+        let hostile = program(hostile, SeccompAction::Allow, SeccompAction::KillProcess).unwrap();
+        #[rustfmt::skip]
+        let steps = [
+            libc::SYS_execve, libc::SYS_execveat, libc::SYS_ptrace, libc::SYS_process_vm_readv,
+            libc::SYS_process_vm_writev, libc::SYS_perf_event_open, libc::SYS_setuid, libc::SYS_setgid,
+            libc::SYS_setresuid, libc::SYS_setresgid, libc::SYS_setgroups, libc::SYS_capset, libc::SYS_unshare,
+            libc::SYS_setns, libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_chroot,
+            libc::SYS_open_by_handle_at, libc::SYS_init_module, libc::SYS_finit_module, libc::SYS_kexec_load,
+            libc::SYS_bpf, libc::SYS_userfaultfd, libc::SYS_io_uring_setup, libc::SYS_keyctl, libc::SYS_personality,
+            libc::SYS_reboot, libc::SYS_clock_settime,
+        ];
+        for call in steps {
+            assert_eq!(run(&hostile, MACHINE, call, [0; 6]), KILL, "call {call}");
+            assert_eq!(answer(Names::LookedUp, Rights::READ_WRITE, call, &[]), NOSYS, "call {call}");
+        }
+    }
+
     #[test]
     fn another_kind_of_machine_has_no_calls() {
         let rules = allowed(Names::LookedUp, Uploads::Atomic, Rights::READ_WRITE).unwrap();
