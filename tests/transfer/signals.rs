@@ -145,25 +145,26 @@ fn sighup_reads_the_users_again_and_leaves_sessions_alone() {
 
 #[test]
 fn sighup_opens_the_logs_again() {
+    // Each in a directory of its own: what the sandbox grants for one would do for the other.
     let tree = Tree::new();
-    tree.file("srv/first", "1").file("srv/second", "22").directory("log");
+    tree.file("srv/first", "1").file("srv/second", "22").directory("log").directory("xfer");
     let path = |name: &str| tree.at(name).to_str().unwrap().to_owned();
-    let (log, transfers) = (path("log/ferryd"), path("log/xfer"));
+    let (log, transfers) = (path("log/ferryd"), path("xfer/log"));
     let server = Server::start(&tree.at("srv"), &["--log-file", &log, "--transfer-log", &transfers]);
     let mut client = Client::anonymous(server.address());
     client.expect("TYPE I", 200);
     let holds = |name: &str, text: &str| String::from_utf8_lossy(&tree.read(name).unwrap_or_default()).contains(text);
     assert_eq!(client.retrieve("first").1.code, 226);
-    wait_until("the first transfer is in both logs", || holds("log/ferryd", "/first") && holds("log/xfer", "/first"));
-    for name in ["log/ferryd", "log/xfer"] {
+    wait_until("the first transfer is in both logs", || holds("log/ferryd", "/first") && holds("xfer/log", "/first"));
+    for name in ["log/ferryd", "xfer/log"] {
         fs::rename(tree.at(name), tree.at(format!("{name}.1"))).unwrap();
     }
     server.signal(Signal::HUP);
-    wait_until("new logs are made", || tree.at("log/ferryd").exists() && tree.at("log/xfer").exists());
+    wait_until("new logs are made", || tree.at("log/ferryd").exists() && tree.at("xfer/log").exists());
     assert_eq!(client.retrieve("second").1.code, 226);
-    wait_until("the second transfer is in both", || holds("log/ferryd", "/second") && holds("log/xfer", "/second"));
-    assert!(!holds("log/ferryd.1", "/second") && !holds("log/xfer.1", "/second"));
-    assert!(!holds("log/xfer", "/first"));
-    let line = String::from_utf8(tree.read("log/xfer").unwrap()).unwrap();
+    wait_until("the second transfer is in both", || holds("log/ferryd", "/second") && holds("xfer/log", "/second"));
+    assert!(!holds("log/ferryd.1", "/second") && !holds("xfer/log.1", "/second"));
+    assert!(!holds("xfer/log", "/first"));
+    let line = String::from_utf8(tree.read("xfer/log").unwrap()).unwrap();
     assert!(line.contains(" 127.0.0.1 2 /second b _ o a ") && line.ends_with(" c\n"), "{line:?}");
 }
