@@ -1,5 +1,7 @@
 //! Certificates of clients: `--tls-client-ca` and the three meanings of `--tls-client-login`.
 
+use rustix::process::Signal;
+
 use super::pki::{Authority, Signed, path};
 use crate::support::{Client, Server, Tls, Tree, VERSIONS, Version};
 
@@ -16,7 +18,7 @@ struct World {
     ended: Signed,
     /// One of `u` that has not begun.
     unborn: Signed,
-    _home: Tree,
+    home: Tree,
 }
 
 fn world(tree: &Tree, login: &[&str]) -> World {
@@ -33,7 +35,7 @@ fn world(tree: &Tree, login: &[&str]) -> World {
         forged: Authority::new("An authority").sign("u", 0, 100),
         ended: authority.sign("u", -100, -50),
         unborn: authority.sign("u", 50, 100),
-        _home: home,
+        home,
     }
 }
 
@@ -166,4 +168,20 @@ fn a_certificate_of_an_anonymous_name_opens_nothing_new() {
     let reply = client.say("USER anonymous");
     assert!(reply.code != 230, "{reply}");
     client.expect("PWD", 530);
+}
+
+#[test]
+fn sighup_reads_again_who_signs() {
+    let tree = Tree::new();
+    let world = world(&tree, &[]);
+    let newer = Authority::new("A newer authority");
+    let signed = newer.sign("u", 0, 100);
+    world.home.file("ca.pem", newer.pem());
+    world.server.signal(Signal::HUP);
+    let log = world.server.wait_for_log("TLS certificate ");
+    assert!(log.contains("the TLS certificate was loaded again"), "{log}");
+    for version in VERSIONS {
+        Client::secured(world.server.address(), &with(version, &signed)).expect("NOOP", 200);
+        no_handshake(&world, &with(version, &world.mine), "signed by the one before");
+    }
 }
