@@ -187,3 +187,32 @@ fn unwritable(options: &Options, identity: &Identity, disks: &Arc<Disks>) -> Vec
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use mio::net::TcpListener;
+
+    use super::*;
+    use crate::options::{Request, parse};
+    use crate::protocol::state::Protection;
+
+    fn options(args: &[&str]) -> Options {
+        match parse(["ferryd"].iter().chain(args).map(OsString::from)) {
+            Ok(Request::Serve(options)) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn ports_that_are_bound_later_are_listed_where_they_can_be() {
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let below = listener.local_addr().unwrap().port() - 1;
+        let doors = [Door { listener, control: Protection::Clear }];
+        let listed = |args: &[&str]| ports(&options(args), &doors);
+        assert_eq!(listed(&["--passive-ports", "50000-50002"]), Some(vec![below, 50_000, 50_001, 50_002, 0]));
+        assert_eq!(listed(&["--passive-ports", "50000-60000"]), None);
+        assert_eq!(listed(&[]), None);
+    }
+}
