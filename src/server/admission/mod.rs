@@ -209,5 +209,8 @@ mod tests {
         admission.leave("127.0.0.1".parse().unwrap());
         assert!(matches!(knock(&mut admission), Accepted::Session(..)));
         assert!(matches!(admission.accept(&door, &mut Bans::new(None), now), Accepted::Nobody));
+        // Of whom nobody is here any more, nothing is kept.
+        (0..2).for_each(|_| admission.leave("127.0.0.1".parse().unwrap()));
+        assert!(admission.sessions == 0 && admission.by_network.is_empty(), "{admission:?}");
     }
 }
