@@ -65,6 +65,19 @@ fn too_many_failed_logins_are_a_ban_for_a_time() {
     again.expect("PASS secret", 230);
 }
 
+/// Else whoever has an account of his own could try those of others without an end.
+#[test]
+fn a_login_that_succeeds_makes_no_failure_undone() {
+    let tree = Tree::new();
+    let server = serve(&tree, &["--ban-after", "3", "--ban-for", "1h"]);
+    for _ in 0..2 {
+        fail(&mut Client::connect(server.address()));
+        login(&server);
+    }
+    fail(&mut Client::connect(server.address()));
+    server.wait_for_log("127.0.0.1: banned for 3600 s: 3 failed logins");
+}
+
 #[test]
 fn passwords_tried_at_the_same_time_count_one_by_one() {
     let tree = Tree::new();
