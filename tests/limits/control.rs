@@ -224,6 +224,17 @@ fn the_third_wrong_password_ends_the_session() {
         }
     }
     assert!(client.closed());
+    // Neither does a login that succeeds.
+    let mut client = Client::connect(server.address());
+    for number in 1..=LOGIN_FAILURES_MAX {
+        client.expect("USER u", 331);
+        client.expect("PASS wrong", 530);
+        if number < LOGIN_FAILURES_MAX {
+            client.log_in("u", "secret");
+            client.expect("REIN", 220);
+        }
+    }
+    assert!(client.closed());
     login(&server);
 }
 
