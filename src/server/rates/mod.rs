@@ -294,6 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shared_is_shared_each_way() {
+        let begin = Instant::now();
+        for (server, user) in [("1000", "0"), ("0", "1000")] {
+            let mut rates = rates(server, user, "0", begin);
+            let mut two = [(); 2].map(|()| rates.allow(&account("u", None), begin).unwrap());
+            for way in [Direction::Out, Direction::In] {
+                let steps = two.each_mut().map(|one| one.step(way, Key::NOBODY, begin));
+                let expected = [Step::Go(1_000), Step::Wait(begin + Duration::from_secs(1))];
+                assert_eq!(steps, expected.map(Some), "{way:?}");
+            }
+        }
+    }
+
+    #[test]
     fn what_was_not_moved_is_given_back_and_what_was_moved_beyond_is_paid() {
         let begin = Instant::now();
         let mut rates = rates("0", "0", "1000", begin);
