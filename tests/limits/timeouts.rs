@@ -1,6 +1,7 @@
 //! Timeouts, waited for by what they say: 421 for a session, 425 and 426 for a data connection.
 
 use std::io::Write;
+use std::time::Duration;
 
 use super::{login, serve};
 use crate::support::{Client, Server, Tree, read_all};
@@ -143,4 +144,17 @@ fn a_slow_transfer_is_not_a_stalled_one() {
     drop(data);
     assert_eq!(client.read_reply().code, 226);
     assert_eq!(tree.read("up").unwrap(), b"xxx");
+}
+
+#[test]
+fn who_logs_out_has_time_to_log_in_again() {
+    let tree = Tree::new();
+    let server = serve(&tree, &["--login-timeout", "2"]);
+    let mut client = login(&server);
+    std::thread::sleep(Duration::from_millis(2_200));
+    client.expect("REIN", 220);
+    client.log_in("u", "secret");
+    // And no more of it than at the beginning.
+    client.expect("REIN", 220);
+    assert_eq!(client.read_reply().code, 421);
 }
