@@ -1,14 +1,15 @@
 //! The passive range (`--passive-ports`), and strangers at the data port.
 
 use std::collections::HashSet;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
-use ferryd::limits::{DATA_BACKLOG, STRANGERS_PER_TURN};
+use ferryd::limits::{DATA_BACKLOG, LISTENER_KEPT_FROM, LISTENER_USES_MAX, STRANGERS_PER_TURN};
 
 use super::{connect_from, login, serve, wait_until};
-use crate::support::{Client, Server, Tree, read_all};
+use crate::support::{Client, PATIENCE, Server, Tree, read_all};
 
 /// A range of `count` ports that are free now. The kernel gives nobody a port from below its own range unasked.
 fn free_range(count: u16) -> RangeInclusive<u16> {
@@ -237,4 +238,73 @@ fn an_advertised_address_is_told_by_pasv_alone() {
     client.expect("RETR f", 150);
     assert_eq!(read_all(&mut client.accept(&listener)), b"x");
     assert_eq!(client.read_reply().code, 226);
+}
+
+/// Fetches a small file; over which port.
+fn fetch(client: &mut Client) -> SocketAddr {
+    let reply = client.expect("EPSV", 229);
+    let address = client.epsv_address(&reply);
+    let mut data = client.dial(address);
+    client.expect("RETR f", 150);
+    assert_eq!(read_all(&mut data), b"small");
+    assert_eq!(client.read_reply().code, 226);
+    address
+}
+
+/// Fetches small files so fast that the listener is kept for the next one; where it listens.
+fn kept(client: &mut Client) -> SocketAddr {
+    let begin = Instant::now();
+    let mut last = fetch(client);
+    loop {
+        let next = fetch(client);
+        if next == last {
+            return next;
+        }
+        last = next;
+        assert!(begin.elapsed() < PATIENCE, "no listener is kept");
+    }
+}
+
+#[test]
+fn who_comes_to_a_listener_that_is_kept_is_not_served_later() {
+    let tree = Tree::new();
+    tree.file("f", "small");
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    let mut met = 0;
+    while met < 5 {
+        let address = kept(&mut client);
+        // It may be closed by now.
+        let Ok(early) = TcpStream::connect(address) else { continue };
+        let again = fetch(&mut client) == address;
+        assert!(was_dropped(early), "it was kept: {again}");
+        met += usize::from(again);
+    }
+}
+
+#[test]
+fn a_listener_is_kept_for_so_many_connections_and_not_for_long() {
+    let tree = Tree::new();
+    tree.file("f", "small");
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    let ports: Vec<SocketAddr> = (0..4 * LISTENER_USES_MAX).map(|_| fetch(&mut client)).collect();
+    let longest = ports.chunk_by(|one, other| one == other).map(<[_]>::len).max();
+    assert!(longest <= Some(LISTENER_USES_MAX as usize), "{longest:?}");
+    let address = kept(&mut client);
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let time = Duration::from_millis(100);
+    wait_until("it is closed", || TcpStream::connect_timeout(&address, time).is_err_and(refused));
+}
+
+#[test]
+fn no_listener_is_kept_where_ports_are_scarce() {
+    let tree = Tree::new();
+    tree.file("f", "small");
+    let server = serve_range(&tree, &free_range(1), &[]);
+    let (mut one, mut other) = (login(&server), login(&server));
+    for _ in 0..3 * LISTENER_KEPT_FROM {
+        fetch(&mut one);
+    }
+    fetch(&mut other);
 }
