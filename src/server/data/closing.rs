@@ -60,3 +60,28 @@ impl Closing {
         self.ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_ended_is_not_complete() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        for (steps, complete) in [(0, false), (1, true)] {
+            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (socket, _) = listener.accept().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let stream = Stream::new(mio::net::TcpStream::from_std(socket));
+            let mut ended = Ended::before(Failure::Stalled);
+            ended.report.outcome = Ok(());
+            let mut closing = Closing::new(stream, ended, Instant::now());
+            // The client does not say its own end, and need not.
+            (0..steps).for_each(|_| assert_eq!(closing.step(&mut [0; 16]), Some(Direction::In)));
+            assert_eq!(closing.give_up().report.outcome.is_ok(), complete, "after {steps} steps");
+            drop(client);
+        }
+    }
+}
