@@ -145,6 +145,24 @@ fn the_log_has_one_line_for_one_event() {
     assert!(!line.contains(['\r', '\x1b']), "{line:?}");
 }
 
+/// Who asks the log what somebody has done asks by his address.
+#[test]
+fn each_line_about_a_client_begins_with_his_address() {
+    let world = world();
+    let server = serve(&world, &[]);
+    let mut client = login(&server);
+    assert_eq!(client.retrieve("f").1.code, 226);
+    assert_eq!(client.store("up", b"x").code, 226);
+    client.expect("REIN", 220);
+    client.expect("USER u", 331);
+    client.expect("PASS wrong", 530);
+    for what in ["logged in as u", "u retrieved /f, ", "u stored /up, ", "login failed for u"] {
+        let log = server.wait_for_log(what);
+        let (before, _) = log.split_once(what).unwrap();
+        assert!(before.ends_with("] 127.0.0.1: "), "{what}: {log}");
+    }
+}
+
 #[test]
 fn every_octet_of_a_name_survives() {
     let world = world();
