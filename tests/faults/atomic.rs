@@ -345,6 +345,27 @@ fn the_owner_and_the_group_of_the_old_file_are_kept() {
     assert_eq!((facts.uid(), facts.gid(), facts.mode() & 0o7777), (1234, 5678, 0o640));
 }
 
+/// Who may not give files away still gives them to his own group.
+#[test]
+fn the_group_of_the_old_file_is_kept_where_its_owner_cannot_be() {
+    if !rustix::process::geteuid().is_root() {
+        return super::cannot("only root makes files of others");
+    }
+    let tree = old_file();
+    let own = fs::metadata(tree.path()).unwrap();
+    // What is made here gets the group of the directory.
+    chown(tree.path(), None, Some(5678)).unwrap();
+    fs::set_permissions(tree.path(), fs::Permissions::from_mode(0o2777)).unwrap();
+    let server = serve(&tree, &["--atomic-uploads"]);
+    for uid in [1234, own.uid()] {
+        chown(tree.at("f"), Some(uid), Some(own.gid())).unwrap();
+        fs::set_permissions(tree.at("f"), fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(login(&server).store("f", b"new").code, 226);
+        let facts = fs::metadata(tree.at("f")).unwrap();
+        assert_eq!((facts.uid(), facts.gid()), (own.uid(), own.gid()), "of {uid}");
+    }
+}
+
 #[test]
 fn a_download_goes_on_with_the_file_that_was_replaced() {
     let tree = Tree::new();
