@@ -345,6 +345,18 @@ fn the_owner_and_the_group_of_the_old_file_are_kept() {
     assert_eq!((facts.uid(), facts.gid(), facts.mode() & 0o7777), (1234, 5678, 0o640));
 }
 
+/// What was trusted to run as somebody else was the old content.
+#[test]
+fn no_setuid_bit_is_handed_on() {
+    let tree = old_file();
+    let server = serve(&tree, &[&["--atomic-uploads"], of_the_tester()].concat());
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    chown(tree.at("f"), Some(uid), Some(gid)).unwrap();
+    fs::set_permissions(tree.at("f"), fs::Permissions::from_mode(0o4755)).unwrap();
+    assert_eq!(login(&server).store("f", b"new").code, 226);
+    assert_eq!(fs::metadata(tree.at("f")).unwrap().mode() & 0o7777, 0o755);
+}
+
 /// Who may not give files away still gives them to his own group.
 #[test]
 fn the_group_of_the_old_file_is_kept_where_its_owner_cannot_be() {
