@@ -292,3 +292,32 @@ fn a_root_that_disappeared_refuses_the_login() {
     assert_eq!(early.retrieve("f").1.code, 550);
     assert_eq!(early.store("x", b"x").code / 100, 5);
 }
+
+/// What lives in memory is looked up in another way where a name is not in the kernel's cache.
+#[test]
+fn names_of_the_host_lead_nowhere_in_memory() {
+    let tree = Tree::new_in_memory();
+    tree.file("outside/f", "secret").file("root/f", "mine").directory("root/d");
+    let outside = tree.at("outside").into_os_string().into_string().unwrap();
+    tree.link("root/absolute", &outside).link("root/up", "../outside");
+    let server = Server::start(&tree.at("root"), &["--user", "u:secret", "--sandbox", "off"]);
+    let mut client = login(&server);
+    for from in [outside.as_str(), "../outside", "d/../../outside", "absolute", "up"] {
+        for line in ["SIZE", "MDTM", "MLST", "RNFR", "DELE", "SITE CHMOD 666", "MFMT 20200101000000"] {
+            let reply = client.say(format!("{line} {from}/f"));
+            assert_eq!(reply.code, 550, "{line} {from}/f: {reply}");
+        }
+        assert_eq!(client.retrieve(format!("{from}/f")).1.code, 550, "{from}");
+        for line in [format!("CWD {from}"), format!("MKD {from}/new"), format!("RMD {from}")] {
+            // What may be removed is a link in the root, and no directory.
+            assert_eq!(client.say(&line).code, 550, "{line}");
+        }
+        for name in ["f", "new"] {
+            assert_ne!(client.store(format!("{from}/{name}"), b"x").code, 226, "{from}/{name}");
+        }
+        client.expect("RNFR f", 350);
+        client.expect(format!("RNTO {from}/new"), 550);
+    }
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    assert_eq!(tree.read("outside/f").unwrap(), b"secret");
+}
