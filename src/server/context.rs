@@ -83,10 +83,7 @@ impl Context {
     /// The address that a client is told to connect to: `--passive-address`, but the control connection's own for a
     /// client in the same private network, who may not reach the other from there.
     pub fn passive_address_for(&self, local: SocketAddr, peer: SocketAddr) -> IpAddr {
-        match self.passive_address {
-            Some(address) if !(is_private(peer.ip()) && is_private(local.ip())) => IpAddr::V4(address),
-            _ => local.ip(),
-        }
+        advertised(self.passive_address, local.ip(), peer.ip())
     }
 
     /// When a data connection that was asked for at `since` should be up.
@@ -98,5 +95,30 @@ impl Context {
     /// When a data connection that last moved at `since` has stalled.
     pub fn stalls(&self, since: Instant) -> Option<Instant> {
         self.data_timeout.map(|timeout| since + timeout)
+    }
+}
+
+fn advertised(option: Option<Ipv4Addr>, local: IpAddr, peer: IpAddr) -> IpAddr {
+    match option {
+        Some(address) if !(is_private(peer) && is_private(local)) => IpAddr::V4(address),
+        _ => local,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advertised_address_is_for_clients_from_outside() {
+        let told = |option: Option<&str>, local: &str, peer: &str| {
+            let option = option.map(|address| address.parse().unwrap());
+            advertised(option, local.parse().unwrap(), peer.parse().unwrap()).to_string()
+        };
+        let public = Some("203.0.113.7");
+        assert_eq!(told(public, "192.168.1.2", "198.51.100.9"), "203.0.113.7");
+        assert_eq!(told(public, "192.168.1.2", "192.168.1.9"), "192.168.1.2");
+        assert_eq!(told(public, "203.0.113.8", "10.0.0.9"), "203.0.113.7");
+        assert_eq!(told(None, "192.168.1.2", "198.51.100.9"), "192.168.1.2");
     }
 }
