@@ -16,6 +16,20 @@ const FLAT: usize = 8 * 1024 * 1024;
 /// How often in a row, a millisecond between, a client is not read from before nobody will read from it.
 const PATIENT_TRIES: usize = 200;
 
+/// As any other command that stands between REST and RETR.
+#[test]
+fn a_line_that_is_too_long_ends_rest() {
+    let tree = Tree::new();
+    tree.file("f", "content");
+    let server = serve(&tree, &[]);
+    let mut client = login(&server);
+    client.expect("REST 3", 350);
+    client.expect(vec![b'x'; LINE_OCTETS_MAX + 1], 500);
+    assert_eq!(client.retrieve("f").0, b"content");
+    client.expect("REST 3", 350);
+    assert_eq!(client.retrieve("f").0, b"tent");
+}
+
 #[test]
 fn a_line_that_is_too_long_is_one_500() {
     let tree = Tree::new();
