@@ -41,9 +41,10 @@ fn world() -> Tree {
     tree
 }
 
-/// Serves `srv` of `world` to the user `u`, who may do everything.
+/// Serves `srv` of `world` to the user `u`, who may do everything. There is no fence around the process, which would
+/// hide what leads out of a root: that is tested in `tests/confinement.rs`.
 fn serve(world: &Tree, args: &[&str]) -> Server {
-    Server::start(&world.at("srv"), &[&["--user", "u:secret"], args].concat())
+    Server::start(&world.at("srv"), &[&["--user", "u:secret", "--sandbox", "off"], args].concat())
 }
 
 /// All that a command could have changed: names, kinds, modes, sizes, times and contents of a tree.
