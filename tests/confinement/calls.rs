@@ -1,6 +1,8 @@
 //! System calls: those that a server of files needs, and no others, for every thread.
 
 use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
@@ -9,11 +11,23 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{Signal, Uid, getpid, kill_process};
 use rustix::thread::set_thread_uid;
 
-use super::{common_status, confine_to, run_confined, status, text};
+use super::files::landlock;
+use super::{Grants, Names, Rights, Sandbox, Uploads, common_status, confine, confine_to, run_confined, status, text};
 use crate::support::{Client, Server, Tree};
+
+/// Confines this process as one that looks names up, which may have sockets of this machine, and calls another one.
+fn call_another(name: &str) {
+    let grants = Grants { files: vec![], logs: vec![], names: Names::LookedUp, uploads: Uploads::InPlace, ports: None };
+    confine(Sandbox::Best, &grants, std::iter::empty(), Rights::READ_ONLY).unwrap();
+    let called = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name).unwrap());
+    println!("called: {:?}", called.map(drop).map_err(|error| error.kind()));
+}
 
 /// Confines this process, and does what is not allowed.
 pub fn confined(what: &str) {
+    if let Some(name) = what.strip_prefix("call ") {
+        return call_another(name);
+    }
     let directory = std::env::temp_dir();
     // Another thread that is there already is confined as well.
     let (begin, wait) = std::sync::mpsc::channel::<()>();
@@ -97,4 +111,18 @@ fn what_only_an_intruder_tries_ends_the_process() {
         let output = run_confined(&format!("calls:{what}"));
         assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{what}: {output:?}");
     }
+}
+
+/// A name that is no file's (unix(7)) is not a matter of files: a desktop's or a container's daemon may have one.
+#[test]
+fn sockets_without_a_file_are_out_of_reach() {
+    // Linux 6.12 is the first that keeps a process from them.
+    if landlock("sockets_without_a_file_are_out_of_reach").is_none_or(|version| version < 6) {
+        return;
+    }
+    let name = format!("ferryd-test-{}", std::process::id());
+    let _listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    let output = run_confined(&format!("calls:call {name}"));
+    let said = text(&output.stdout);
+    assert!(said.contains("called: Err(PermissionDenied)"), "{said}{}", text(&output.stderr));
 }

@@ -96,7 +96,7 @@ fn could(rights: &str) -> Vec<String> {
 }
 
 /// The version of Landlock that this kernel has, if it has all that matters; where not, says that `test` did not run.
-fn landlock(test: &str) -> Option<u32> {
+pub fn landlock(test: &str) -> Option<u32> {
     let tree = Tree::new();
     let output = Server::command(tree.path(), &["--check", "--sandbox", "require"]).output().unwrap();
     if !output.status.success() {
