@@ -297,7 +297,7 @@ fn a_root_that_disappeared_refuses_the_login() {
 #[test]
 fn names_of_the_host_lead_nowhere_in_memory() {
     let tree = Tree::new_in_memory();
-    tree.file("outside/f", "secret").file("root/f", "mine").directory("root/d");
+    tree.file("outside/f", "secret").file("root/f", "mine").directory("root/d").directory("outside/empty");
     let outside = tree.at("outside").into_os_string().into_string().unwrap();
     tree.link("root/absolute", &outside).link("root/up", "../outside");
     let server = Server::start(&tree.at("root"), &["--user", "u:secret", "--sandbox", "off"]);
@@ -308,8 +308,9 @@ fn names_of_the_host_lead_nowhere_in_memory() {
             assert_eq!(reply.code, 550, "{line} {from}/f: {reply}");
         }
         assert_eq!(client.retrieve(format!("{from}/f")).1.code, 550, "{from}");
-        for line in [format!("CWD {from}"), format!("MKD {from}/new"), format!("RMD {from}")] {
-            // What may be removed is a link in the root, and no directory.
+        for line in ["CWD", "CWD empty", "RMD empty", "MKD new"] {
+            let (verb, name) = line.split_once(' ').unwrap_or((line, ""));
+            let line = format!("{verb} {from}/{name}");
             assert_eq!(client.say(&line).code, 550, "{line}");
         }
         for name in ["f", "new"] {
@@ -318,6 +319,6 @@ fn names_of_the_host_lead_nowhere_in_memory() {
         client.expect("RNFR f", 350);
         client.expect(format!("RNTO {from}/new"), 550);
     }
-    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 2);
     assert_eq!(tree.read("outside/f").unwrap(), b"secret");
 }
