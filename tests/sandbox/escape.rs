@@ -322,3 +322,16 @@ fn names_of_the_host_lead_nowhere_in_memory() {
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 2);
     assert_eq!(tree.read("outside/f").unwrap(), b"secret");
 }
+
+#[test]
+fn a_rename_replaces_a_link_and_not_what_is_behind_it() {
+    let world = world();
+    world.link("srv/to-file", "d/f").file("srv/mine", "mine");
+    let server = serve(&world, &[]);
+    let mut client = login(&server);
+    client.expect("RNFR mine", 350);
+    client.expect("RNTO to-file", 250);
+    assert!(world.at("srv/to-file").symlink_metadata().unwrap().is_file());
+    assert_eq!(world.read("srv/to-file").unwrap(), b"mine");
+    assert_eq!(world.read("srv/d/f").unwrap(), b"inside d");
+}
