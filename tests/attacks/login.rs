@@ -147,3 +147,20 @@ fn the_back_doors_of_others() {
     assert_eq!(std::fs::read_to_string(children).unwrap_or_default(), "", "something was started");
     assert_eq!(std::fs::read_dir(tree.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn no_password_is_in_the_log_however_it_is_typed() {
+    let tree = Tree::new();
+    let server = serve(&tree, &["--log-level", "trace"]);
+    for line in ["PASS pa55phrase", "pass pa55phrase", " PASS pa55phrase", "PASS\tpa55phrase", "PASSpa55phrase"] {
+        let mut client = Client::connect(server.address());
+        client.expect("USER u", 331);
+        client.say(line);
+        client.expect("QUIT", 221);
+    }
+    server.wait_for_log("> PASS (hidden)");
+    let mut client = Client::connect(server.address());
+    client.expect("CLNT the last", 200);
+    let log = server.wait_for_log("the last");
+    assert!(!log.contains("pa55phrase"), "{log}");
+}
