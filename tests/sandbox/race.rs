@@ -1,11 +1,12 @@
 //! A directory and a link that change places, over and over, while clients go through the name.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
 
 use super::{CANARY, MARK, has_canary, login, serve, snapshot, world};
 use crate::support::{Server, Tree};
@@ -157,6 +158,23 @@ fn a_file_and_a_fifo_change_places() {
             client.expect("NOOP", 200);
         }
     });
+}
+
+#[test]
+fn what_is_stored_does_not_go_into_a_fifo() {
+    let world = world();
+    world.fifo("srv/pipe");
+    let nonblocking = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    // Somebody reads, so that it can be opened for writing.
+    let reader = openat(CWD, world.at("srv/pipe"), nonblocking, Mode::empty()).unwrap();
+    let server = serve(&world, &[]);
+    race(&world, &server, ["srv/f", "srv/pipe"], |server, _| {
+        let mut client = login(server);
+        (0..ROUNDS).for_each(|_| drop(client.put(b"APPE f", b"for a file")));
+    });
+    let mut octets = [0; 64];
+    let read = fs::File::from(reader).read(&mut octets);
+    assert!(matches!(read, Ok(0)), "{read:?}: {}", octets.escape_ascii());
 }
 
 #[test]
