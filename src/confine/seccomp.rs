@@ -224,6 +224,8 @@ mod tests {
             assert!(!fewest.contains_key(call), "{call}");
         }
         assert!(allowed(Names::Never, Uploads::InPlace, Rights::UPLOAD).unwrap().contains_key(&libc::SYS_mkdirat));
+        let in_place = allowed(Names::Never, Uploads::InPlace, Rights::READ_WRITE).unwrap();
+        assert!(ATOMIC.iter().all(|call| !in_place.contains_key(call)));
         // What is called all the time runs no filter.
         for call in [libc::SYS_sendfile, libc::SYS_splice, libc::SYS_recvfrom, libc::SYS_openat2, libc::SYS_statx] {
             assert!(fewest[&call].is_empty());
