@@ -110,8 +110,9 @@ pub const SWEEP_ENTRIES_MAX: usize = 20_000;
 /// Directories of which it is remembered when they were swept.
 pub const SWEPT_DIRECTORIES_MAX: usize = 1_024;
 /// How long after the end of its data connection an atomic upload waits for the end of the control connection, before
-/// it is taken for whole: a client that is killed closes both, within microseconds, and in any order.
-pub const FAREWELL: Duration = Duration::from_millis(2);
+/// it is taken for whole: a client that is killed closes both, in any order; within microseconds, but for a machine
+/// that has much else to do.
+pub const FAREWELL: Duration = Duration::from_millis(20);
 /// How long the logs wait for a sign of life of a client whose upload has ended: see `session::finish`.
 pub const UPLOAD_LOGGED_AFTER: Duration = Duration::from_millis(100);
 /// Octets of names that are read from a directory at once.
