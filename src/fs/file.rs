@@ -182,6 +182,9 @@ impl Target {
         let remote = disks.waits(self.device) == Some(Waits::Always);
         let must_sync = remote || self.unfinished.as_ref().is_some_and(Unfinished::wants_sync);
         disks.timed(self.device, move || {
+            if let Some(unfinished) = &self.unfinished {
+                unfinished.give_away(&self.file);
+            }
             if must_sync
                 && let Err(errno) = fsync(&self.file)
                 && errno != Errno::INVAL

@@ -86,6 +86,8 @@ pub(super) struct Unfinished {
     device: u64,
     leaf: Vec<u8>,
     placement: Placement,
+    /// Whose the old file is, if the new one is not his already.
+    owner: Option<(u32, u32)>,
     disks: Arc<Disks>,
 }
 
@@ -94,6 +96,15 @@ impl Unfinished {
     /// empty file in place of the old one. What lives in memory has no such trouble.
     pub(super) fn wants_sync(&self) -> bool {
         self.disks.waits(self.device) != Some(Waits::Never)
+    }
+
+    /// Gives the new file, which is whole, the owner and the group of the old one. Who may not has the new file for his
+    /// own: its content is what he was sent. Until then it is the server's, by which what it leaves behind is known.
+    pub(super) fn give_away(&self, file: &OwnedFd) {
+        let Some((uid, gid)) = self.owner else { return };
+        if fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).is_err() {
+            let _ = fchown(file, None, Some(Gid::from_raw(gid)));
+        }
     }
 
     /// Makes it visible under its name.
@@ -184,24 +195,17 @@ impl Root {
         let file = self.disks.timed(device, || openat(&parent.at, &name, create, Mode::from_raw_mode(mode)))?;
         // A file system without locks is never swept.
         let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
-        if let Some(old) = &old {
-            self.disks.timed(device, || self.keep_owner(&file, old, &parent.facts));
-        }
+        let owner = old.and_then(|old| self.other_owner(&old, &parent.facts));
         let temporary = Some(Unwanted { directory: parent.at, name });
         let disks = self.disks.clone();
-        let unfinished = Unfinished { temporary, device, leaf: leaf.to_vec(), placement, disks: disks.clone() };
+        let unfinished = Unfinished { temporary, device, leaf: leaf.to_vec(), placement, owner, disks: disks.clone() };
         Ok(Target::new(file, device, 0, placement, disks).hidden(unfinished))
     }
 
-    /// Gives the new file the owner and the group of the old one. Who may not has the new file for his own: its content
-    /// is what he was sent.
-    fn keep_owner(&self, file: &OwnedFd, old: &Facts, parent: &Facts) {
+    /// The owner and the group of the old file, where a new one in this directory has others.
+    fn other_owner(&self, old: &Facts, parent: &Facts) -> Option<(u32, u32)> {
         let gid = if parent.mode & 0o2000 != 0 { parent.gid } else { self.disks.process.gid };
-        if (old.uid, old.gid) != (self.disks.process.uid, gid)
-            && fchown(file, Some(Uid::from_raw(old.uid)), Some(Gid::from_raw(old.gid))).is_err()
-        {
-            let _ = fchown(file, None, Some(Gid::from_raw(old.gid)));
-        }
+        ((old.uid, old.gid) != (self.disks.process.uid, gid)).then_some((old.uid, old.gid))
     }
 
     /// Removes what was left in a directory, unless that has too many entries to be read through for it.

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::atomic::{begin_stor, temporaries};
 use super::{HELPERS, login, serve, wait_until};
-use crate::support::Tree;
+use crate::support::{Tree, of_the_tester};
 
 /// Makes a file look as if nobody had written to it for a minute.
 fn age(path: &Path) {
@@ -46,6 +46,26 @@ fn what_a_killed_server_leaves_is_swept() {
         server.wait_for_log("removed .ferryd-upload-");
         assert_eq!(tree.read("f").unwrap(), b"old");
     }
+}
+
+/// The new file is the old one's owner's only when it is whole: who was killed before still finds it.
+#[test]
+fn what_would_have_been_another_users_is_swept() {
+    if !rustix::process::geteuid().is_root() {
+        return super::cannot("only root may give files away");
+    }
+    let tree = Tree::new();
+    tree.file("f", "old");
+    chown(tree.at("f"), Some(1234), Some(5678)).unwrap();
+    let options = [&["--atomic-uploads"], of_the_tester()].concat();
+    let mut server = serve(&tree, &options);
+    let (_data, temporary) = begin_stor(&tree, &mut login(&server), "f", b"half of the n");
+    server.signal(Signal::KILL);
+    server.wait();
+    age(&temporary);
+    let server = serve(&tree, &options);
+    login(&server).list("LIST");
+    wait_until("the left-over goes", || !temporary.exists());
 }
 
 #[test]
