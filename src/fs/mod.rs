@@ -174,3 +174,6 @@ pub enum Placement {
     /// Behind the end of an old file, or into a new one.
     Append,
 }
+
+#[cfg(test)]
+mod tests;

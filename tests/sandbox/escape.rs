@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::commands::{Taker, takers};
-use super::{CANARY, has_canary, login, serve, snapshot, world};
+use super::{CANARY, POLICIES, has_canary, login, serve, snapshot, world};
 use crate::support::{Client, Reply, Server, Tree};
 
 /// Pathnames of things outside, as people write them.
@@ -57,7 +57,7 @@ const OUTWARD: &[&[u8]] = &[
 
 /// Whether the test may try `taker` on `pathname`: were the sandbox broken, the test must not break this machine. What
 /// is not the test's own may be read, and no more.
-fn is_safe(taker: &Taker, pathname: &[u8]) -> bool {
+pub fn is_safe(taker: &Taker, pathname: &[u8]) -> bool {
     const READING: [&str; 10] = ["CWD", "XCWD", "SIZE", "MDTM", "MLST", "STAT", "RETR", "LIST", "NLST", "MLSD"];
     let own = [&b"out"[..], b"srv_x"].iter().any(|name| pathname.windows(name.len()).any(|part| part == *name));
     own || READING.iter().any(|verb| taker.is(verb))
@@ -76,7 +76,7 @@ pub fn say(client: &mut Client, line: &[u8], has_data: bool) -> (Reply, Vec<u8>)
 }
 
 /// Fails where a reply or data tell of what is outside.
-fn tells_nothing(line: &[u8], reply: &Reply, data: &[u8]) {
+pub fn tells_nothing(line: &[u8], reply: &Reply, data: &[u8]) {
     let shown = line.escape_ascii();
     for octets in [&reply.lines.concat(), data] {
         assert!(!has_canary(octets), "{shown}: {reply}");
@@ -88,9 +88,9 @@ fn tells_nothing(line: &[u8], reply: &Reply, data: &[u8]) {
 /// or changed.
 #[test]
 fn dots_in_every_command() {
-    for symlinks in ["inside", "none"] {
+    for policy in &POLICIES {
         let world = world();
-        let server = serve(&world, &["--symlinks", symlinks]);
+        let server = serve(&world, policy);
         let outside = ["out", "srv_x"].map(|name| snapshot(&world.at(name)));
         let mut client = login(&server);
         let takers = takers(&mut client);
@@ -120,7 +120,7 @@ fn dots_in_every_command() {
         }
         let names = fs::read_dir(world.path()).unwrap().count();
         assert_eq!(names, 4, "something was made beside the root");
-        assert_eq!(fs::read(world.at(super::MARK)).unwrap(), CANARY.as_bytes());
+        assert!(fs::read(world.at(super::MARK)).unwrap().starts_with(CANARY.as_bytes()));
     }
 }
 
@@ -155,10 +155,10 @@ fn plant_again(world: &Tree) {
 
 #[test]
 fn links_that_lead_out() {
-    for symlinks in ["inside", "none"] {
+    for policy in &POLICIES {
         let world = world();
         let pathnames = plant_links(&world);
-        let server = serve(&world, &["--symlinks", symlinks]);
+        let server = serve(&world, policy);
         let outside = ["out", "srv_x"].map(|name| snapshot(&world.at(name)));
         let mut client = login(&server);
         let takers = takers(&mut client);

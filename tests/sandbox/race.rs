@@ -8,7 +8,7 @@ use std::thread;
 
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
 
-use super::{CANARY, MARK, has_canary, login, serve, snapshot, world};
+use super::{CANARY, MARK, POLICIES, has_canary, login, serve, snapshot, world};
 use crate::support::{Server, Tree};
 
 /// How many ask at the same time.
@@ -46,14 +46,18 @@ fn race(world: &Tree, server: &Server, names: [&str; 2], client: impl Fn(&Server
 
 #[test]
 fn a_directory_and_a_link_out_change_places() {
-    for symlinks in ["inside", "none"] {
+    for policy in &POLICIES {
         let world = world();
         symlink(world.at("out/d"), world.at("srv/link")).unwrap();
-        let server = serve(&world, &["--symlinks", symlinks]);
+        let server = serve(&world, policy);
         let outside = snapshot(&world.at("out"));
         race(&world, &server, ["srv/d", "srv/link"], |server, number| {
             let mut client = login(server);
             for round in 0..ROUNDS {
+                for line in ["SIZE d/f", "MDTM d/f", "MLST d/f"] {
+                    let reply = client.say(line);
+                    assert!(!has_canary(&reply.lines.concat()), "round {round}: {reply}");
+                }
                 let (octets, reply) = match (number + round) % 4 {
                     0 | 1 => client.retrieve("d/f"),
                     2 => {
@@ -72,7 +76,7 @@ fn a_directory_and_a_link_out_change_places() {
                 (0..ROUNDS / 5).for_each(|_| drop(client.say(line)));
             }
         });
-        assert_eq!(snapshot(&world.at("out")), outside, "--symlinks {symlinks}: something outside was changed");
+        assert_eq!(snapshot(&world.at("out")), outside, "{policy:?}: something outside was changed");
     }
 }
 
@@ -82,10 +86,10 @@ fn a_directory_and_a_link_out_change_places() {
 #[ignore = "takes minutes"]
 fn a_hundred_thousand_reads() {
     const READS: usize = 100_000;
-    for symlinks in ["inside", "none"] {
+    for policy in &POLICIES {
         let world = world();
         symlink(world.at("out/d"), world.at("srv/link")).unwrap();
-        let server = serve(&world, &["--symlinks", symlinks]);
+        let server = serve(&world, policy);
         let whole = AtomicUsize::new(0);
         race(&world, &server, ["srv/d", "srv/link"], |server, _| {
             let mut client = login(server);
@@ -97,7 +101,7 @@ fn a_hundred_thousand_reads() {
             }
         });
         let whole = whole.into_inner();
-        println!("--symlinks {symlinks}: {READS} reads, {whole} of them whole, none of them from outside");
+        println!("{policy:?}: {READS} reads, {whole} of them whole, none of them from outside");
         assert!(whole > READS / 100, "the file was hardly ever there to be read: {whole}");
     }
 }
@@ -106,7 +110,8 @@ fn a_hundred_thousand_reads() {
 fn the_working_directory_is_swapped_away() {
     let world = world();
     symlink(world.at("out/d"), world.at("srv/link")).unwrap();
-    let server = serve(&world, &[]);
+    // Nothing but the names' resolution keeps them in.
+    let server = serve(&world, &["--sandbox", "off"]);
     let outside = snapshot(&world.at("out"));
     race(&world, &server, ["srv/d", "srv/link"], |server, number| {
         let mut client = login(server);
@@ -185,5 +190,13 @@ fn the_canary_is_where_it_was() {
     let mut client = crate::support::Client::anonymous(server.address());
     assert!(has_canary(&client.retrieve("out/d/f").0));
     assert!(client.list("NLST").0.contains(MARK));
-    assert_eq!(fs::read(world.at("out/secret")).unwrap(), CANARY.as_bytes());
+    // So can each of its facts.
+    client.expect("TYPE I", 200);
+    for line in ["SIZE out/secret", "MDTM out/secret", "MLST out/secret", "MLST out", "STAT out"] {
+        let reply = client.say(line);
+        assert!(has_canary(&reply.lines.concat()), "{reply}");
+    }
+    let (list, _) = client.list("LIST out/d");
+    let words = super::MARK_FACTS.iter().filter(|word| list.contains(**word)).count();
+    assert_eq!(words, 2, "{list}");
 }
