@@ -84,6 +84,37 @@ fn a_login_that_takes_too_long_is_told_421() {
     logged_in.expect("NOOP", 200);
 }
 
+/// REIN begins a session anew (RFC 959 section 4.1.1), but not the time for logging in of somebody who has not; who has
+/// been logged in has all of it again.
+#[test]
+fn rein_gives_no_more_time_for_logging_in() {
+    let tree = Tree::new();
+    let server = serve(&tree, &["--login-timeout", "1", "--idle-timeout", "2h"]);
+    let mut logged_in = login(&server);
+    let mut talker = Client::connect(server.address());
+    talker.stream().set_nodelay(true).unwrap();
+    std::thread::scope(|scope| {
+        // Two who come after him, one after the other, are given their whole time.
+        let others =
+            scope.spawn(|| (0..2).for_each(|_| assert!(Client::connect(server.address()).read_reply().code == 421)));
+        let mut answered = 0u64;
+        loop {
+            let is_late = others.is_finished();
+            talker.send_line("REIN");
+            match talker.read_reply().code {
+                220 if !is_late => answered += 1,
+                220 => panic!("he is still there after {answered} times REIN"),
+                code => break assert_eq!(code, 421, "after {answered} times REIN"),
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    });
+    logged_in.expect("REIN", 220);
+    logged_in.log_in("u", "secret");
+    logged_in.expect("REIN", 220);
+    assert_eq!(logged_in.read_reply().code, 421);
+}
+
 #[test]
 fn a_data_connection_that_nobody_opens_is_425() {
     let tree = Tree::new();

@@ -344,3 +344,37 @@ fn the_time_for_logging_in_is_also_that_of_the_handshake() {
         assert!(!matches!(&read, Err(error) if error.kind() == ErrorKind::WouldBlock), "it is still there");
     }
 }
+
+/// Whoever takes his time with AUTH, the handshake or REIN has no more of it for logging in.
+#[test]
+fn neither_auth_nor_a_handshake_nor_rein_begins_the_time_for_logging_in_anew() {
+    let tree = Tree::new();
+    let server = serve(&tree, &["--login-timeout", "3"]);
+    let mut early = ["stalls", "shakes hands", "says REIN"].map(|what| (what, Client::connect(server.address())));
+    std::thread::sleep(Duration::from_millis(1500));
+    let mut late = Client::connect(server.address());
+    std::thread::sleep(Duration::from_millis(300));
+    for (what, client) in &mut early {
+        // On a machine so slow that time is over by now there is no answer but the farewell.
+        let says = |client: &mut Client, line: &str, code: u16| {
+            client.send_line(line);
+            client.try_read_reply().is_some_and(|reply| reply.code == code)
+        };
+        if says(client, "AUTH TLS", 234) && *what != "stalls" && client.upgrade(&Tls::new(Version::V13)).is_ok() {
+            // Its answer comes behind the tickets, which are read with it.
+            says(
+                client,
+                if *what == "says REIN" { "REIN" } else { "NOOP" },
+                if *what == "says REIN" { 220 } else { 200 },
+            );
+        }
+    }
+    // They came before him, so they are gone when he is, and when the server has found the time for somebody else.
+    assert_eq!(late.read_reply().code, 421);
+    Client::connect(server.address());
+    for (what, client) in &early {
+        client.stream().set_nonblocking(true).unwrap();
+        let there = client.stream().peek(&mut [0; 1]);
+        assert!(!matches!(&there, Err(error) if error.kind() == ErrorKind::WouldBlock), "who {what} is still there");
+    }
+}
