@@ -23,7 +23,7 @@ const FREE: &[i64] = &[
     libc::SYS_getsockname, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_recvfrom, libc::SYS_sendto,
     libc::SYS_sendmsg, libc::SYS_shutdown, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait, libc::SYS_ppoll,
     // Files: which ones is Landlock's business.
-    libc::SYS_openat, libc::SYS_openat2, libc::SYS_close, libc::SYS_read, libc::SYS_pread64, libc::SYS_preadv2,
+    libc::SYS_openat2, libc::SYS_close, libc::SYS_read, libc::SYS_pread64, libc::SYS_preadv2,
     libc::SYS_write, libc::SYS_writev, libc::SYS_pwrite64, libc::SYS_lseek, libc::SYS_sendfile, libc::SYS_splice,
     libc::SYS_pipe2, libc::SYS_fcntl, libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_fstatfs,
     libc::SYS_getdents64, libc::SYS_readlinkat, libc::SYS_faccessat, libc::SYS_faccessat2, libc::SYS_fadvise64,
@@ -40,15 +40,14 @@ const FREE: &[i64] = &[
 
 /// Forms of these that newer kinds of machines never had: musl still uses them here.
 #[cfg(target_arch = "x86_64")]
-const OLDER: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_open, libc::SYS_poll, libc::SYS_stat, libc::SYS_lstat];
+const OLDER: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_poll, libc::SYS_stat, libc::SYS_lstat];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[i64] = &[];
 
-/// Changes of names, modes and times: only where somebody may make one.
+/// Changes of names and times: only where somebody may make one. Those with a mode are in `modes`.
 #[rustfmt::skip]
 const CHANGES: &[i64] = &[
-    libc::SYS_mkdirat, libc::SYS_unlinkat, libc::SYS_renameat2, libc::SYS_ftruncate, libc::SYS_fallocate,
-    libc::SYS_fchmodat, libc::SYS_utimensat,
+    libc::SYS_unlinkat, libc::SYS_renameat2, libc::SYS_ftruncate, libc::SYS_fallocate, libc::SYS_utimensat,
 ];
 
 /// Uploads that are seen once they are whole.
@@ -122,6 +121,9 @@ fn allowed(names: Names, uploads: Uploads, union: Rights) -> Result<Rules, Backe
     let free = [FREE, OLDER].into_iter().chain(changes).chain(lookups).flatten();
     let mut rules: Rules = free.map(|call| (*call, Vec::new())).collect();
     rules.extend(arguments(names)?);
+    if union.change() {
+        rules.extend(modes()?);
+    }
     Ok(rules)
 }
 
@@ -133,6 +135,9 @@ fn arguments(names: Names) -> Result<Rules, BackendError> {
     let of_this_process = is(0, process::id().cast_signed())?;
     let mut rules: Rules = BTreeMap::from([
         (libc::SYS_socket, sockets(names)?),
+        (libc::SYS_openat, opening(2)?),
+        #[cfg(target_arch = "x86_64")]
+        (libc::SYS_open, opening(1)?),
         // A thread, and no process; and none in a world of its own.
         (libc::SYS_clone, vec![rule(&[has(0, libc::CLONE_THREAD, libc::CLONE_THREAD)?, has(0, NAMESPACES, 0)?])?]),
         (libc::SYS_tgkill, vec![rule(&[of_this_process])?]),
@@ -149,6 +154,26 @@ fn arguments(names: Names) -> Result<Rules, BackendError> {
     rules.insert(libc::SYS_mmap, no_code.clone());
     rules.insert(libc::SYS_mprotect, no_code);
     Ok(rules)
+}
+
+/// The bits of a mode that no file is given: setuid, setgid and sticky, and whatever else a kernel may know. A program
+/// of the system user's, left where others of this machine can start it, would outlive the process that made it.
+const SPECIAL: i32 = !0o777;
+
+/// What makes files, or opens them: `flags` is the number of that argument, and the mode is the next. Where nothing is
+/// made the mode means nothing.
+///
+/// `openat2`, with which all names of users are resolved, has its mode in memory, where no filter sees it: ferryd makes
+/// no file with it, but who has broken in may make one with any mode, where Landlock lets files be made at all.
+fn opening(flags: u8) -> Result<Vec<SeccompRule>, BackendError> {
+    let making = libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY;
+    Ok(vec![rule(&[has(flags, making, 0)?])?, rule(&[has(flags + 1, SPECIAL, 0)?])?])
+}
+
+/// Changes in which the last argument is a mode.
+fn modes() -> Result<Rules, BackendError> {
+    let usual = |argument| Ok(vec![rule(&[has(argument, SPECIAL, 0)?])?]);
+    Ok(BTreeMap::from([(libc::SYS_mkdirat, usual(2)?), (libc::SYS_fchmodat, usual(2)?)]))
 }
 
 /// Whether a socket waits, how much it has, and whether something is a terminal.
@@ -220,7 +245,7 @@ mod tests {
     #[test]
     fn who_only_reads_changes_nothing_and_looks_nothing_up() {
         let fewest = allowed(Names::Never, Uploads::Atomic, Rights::READ_ONLY).unwrap();
-        for call in CHANGES.iter().chain(ATOMIC).chain(NAMES) {
+        for call in CHANGES.iter().chain(ATOMIC).chain(NAMES).chain(&[libc::SYS_mkdirat, libc::SYS_fchmodat]) {
             assert!(!fewest.contains_key(call), "{call}");
         }
         assert!(allowed(Names::Never, Uploads::InPlace, Rights::UPLOAD).unwrap().contains_key(&libc::SYS_mkdirat));
@@ -299,6 +324,7 @@ mod tests {
             (bits(libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC), bits(libc::SOCK_DGRAM));
         let (read, write, code) = (bits(libc::PROT_READ), bits(libc::PROT_WRITE), bits(libc::PROT_EXEC));
         let thread = bits(libc::CLONE_THREAD | libc::CLONE_VM | libc::CLONE_SIGHAND);
+        let at = bits(libc::AT_FDCWD);
         for (call, arguments, at_least, at_most) in [
             (libc::SYS_sendfile, &[1, 2, 3, 4][..], true, true),
             (libc::SYS_socket, &[inet, stream, 0], true, true),
@@ -328,6 +354,18 @@ mod tests {
             (libc::SYS_prctl, &[bits(libc::PR_SET_NAME)], true, true),
             (libc::SYS_prctl, &[bits(libc::PR_SET_DUMPABLE), 1], false, false),
             (libc::SYS_unlinkat, &[0, 0, 0], false, true),
+            (libc::SYS_mkdirat, &[at, 1, 0o777], false, true),
+            (libc::SYS_mkdirat, &[at, 1, 0o2777], false, false),
+            (libc::SYS_fchmodat, &[at, 1, 0o777], false, true),
+            (libc::SYS_fchmodat, &[at, 1, 0o4755], false, false),
+            (libc::SYS_fchmodat, &[at, 1, 0o1777], false, false),
+            (libc::SYS_fchmod, &[1, 0o600], false, false),
+            // What a mode is where nothing is made, nobody has to say.
+            (libc::SYS_openat, &[at, 1, bits(libc::O_RDWR | libc::O_TRUNC), 0o7777], true, true),
+            (libc::SYS_openat, &[at, 1, bits(libc::O_DIRECTORY), 0o7777], true, true),
+            (libc::SYS_openat, &[at, 1, bits(libc::O_CREAT | libc::O_WRONLY), 0o666], true, true),
+            (libc::SYS_openat, &[at, 1, bits(libc::O_CREAT | libc::O_WRONLY), 0o4755], false, false),
+            (libc::SYS_openat, &[at, 1, bits(libc::O_TMPFILE | libc::O_WRONLY), 0o2755], false, false),
             (libc::SYS_execve, &[0, 0, 0], false, false),
         ] {
             for ((names, rights), may) in [(fewest, at_least), (most, at_most)] {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::libc;
-use rustix::fs::{AtFlags, CWD, Mode, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::process::Signal;
 
 use super::{confine_to, refused, run_confined, text, without};
@@ -26,14 +26,19 @@ fn attempts(tree: &Path) -> Vec<(&'static str, io::Result<()>)> {
         ("write", open(&write, "srv/f")),
         ("truncate", open(write.clone().truncate(true), "srv/f")),
         ("make", open(&new, "srv/new")),
-        ("make a directory", make_directory(&at("srv/d"))),
+        ("make a directory", make_directory(&at("srv/d"), 0o755)),
         ("rename", rename(&at("srv/a"), &at("srv/below/b"))),
         ("remove", remove(&at("srv/g"))),
+        ("set a mode", set_mode(&at("srv/f"), 0o640)),
+        ("set setuid", set_mode(&at("srv/f"), 0o4755)),
+        ("set setgid", set_mode(&at("srv/below"), 0o2755)),
+        ("make a file with setuid", make_with(&at("srv/suid"), 0o4755)),
+        ("make a directory with setgid", make_directory(&at("srv/sgid"), 0o2755)),
         ("read outside", open(&read, "out/f")),
         ("list outside", fs::read_dir(at("out")).map(drop)),
         ("write outside", open(&write, "out/f")),
         ("make outside", open(&new, "out/new")),
-        ("make a directory outside", make_directory(&at("out/d"))),
+        ("make a directory outside", make_directory(&at("out/d"), 0o755)),
         ("remove outside", remove(&at("out/g"))),
         ("rename out", rename(&at("srv/h"), &at("out/h"))),
         ("read by a link", open(&read, "srv/link")),
@@ -51,8 +56,17 @@ fn attempts(tree: &Path) -> Vec<(&'static str, io::Result<()>)> {
 
 // With the calls that ferryd makes: the others do not exist any more.
 
-fn make_directory(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::mkdirat(CWD, path, Mode::from_raw_mode(0o755))?)
+fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
+    Ok(rustix::fs::mkdirat(CWD, path, Mode::from_raw_mode(mode))?)
+}
+
+fn make_with(path: &Path, mode: u32) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    Ok(rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(mode)).map(drop)?)
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    Ok(rustix::fs::chmodat(CWD, path, Mode::from_raw_mode(mode), AtFlags::empty())?)
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
@@ -115,14 +129,15 @@ fn a_process_has_what_its_users_have() {
     always.extend((version < 4).then_some("bind a certain port"));
     for (rights, may) in [
         ("ro", &["read", "list"][..]),
-        ("upload", &["write", "make"]),
+        ("upload", &["write", "make", "set a mode"]),
         ("el", &["list"]),
-        ("ea", &["write", "make"]),
-        ("ew", &["write", "truncate", "make"]),
-        ("ed", &["remove"]),
-        ("em", &["make a directory"]),
-        ("rw", &["read", "list", "write", "truncate", "make", "make a directory", "rename", "remove"]),
+        ("ea", &["write", "make", "set a mode"]),
+        ("ew", &["write", "truncate", "make", "set a mode"]),
+        ("ed", &["remove", "set a mode"]),
+        ("em", &["make a directory", "set a mode"]),
+        ("rw", &["read", "list", "write", "truncate", "make", "make a directory", "rename", "remove", "set a mode"]),
     ] {
+        // To seccomp there is nothing but the right to change something or other.
         let mut could = could(rights);
         let mut expected: Vec<&str> = may.iter().chain(&always).copied().collect();
         could.sort();
