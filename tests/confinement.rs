@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use ferryd::account::Rights;
 use ferryd::confine::{Grants, Names, Sandbox, confine};
-use ferryd::fs::{Disks, Patience, Root, Symlinks, Uploads};
+use ferryd::fs::{Disks, Patience, Root, Setting, Symlinks, Uploads};
 use nix::libc;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use support::{PATIENCE, Server, did_not_run};
@@ -95,11 +95,11 @@ fn confined() {
 }
 
 /// Confines this process as a server is that serves one directory, with these rights.
-fn confine_to(directory: &Path, rights: &str, files: Vec<PathBuf>, logs: Vec<PathBuf>) {
+fn confine_to(directory: &Path, rights: &str, setting: Setting, files: Vec<PathBuf>, logs: Vec<PathBuf>) {
     let rights = Rights::parse(rights).unwrap();
     let disks = Arc::new(Disks::probe(Symlinks::Inside).unwrap());
     let root = Root::open(directory, &disks, Patience::MayWait).unwrap();
-    let grants = Grants { files, logs, names: Names::Never, uploads: Uploads::InPlace, ports: Some(vec![0]) };
+    let grants = Grants { files, logs, names: Names::Never, uploads: Uploads::InPlace, setting, ports: Some(vec![0]) };
     confine(Sandbox::Best, &grants, [(root, rights)].into_iter(), rights).unwrap();
 }
 

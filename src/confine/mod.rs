@@ -27,7 +27,7 @@ use self::landlock::{Files, access};
 pub use self::run_as::{Chosen, Identity, Kept, RunAs, Wanted, become_user};
 pub use self::suited::needs;
 use crate::account::Rights;
-use crate::fs::{Root, Uploads};
+use crate::fs::{Root, Setting, Uploads};
 
 /// `--sandbox`: how much of it there has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,7 @@ pub struct Grants {
     pub logs: Vec<PathBuf>,
     pub names: Names,
     pub uploads: Uploads,
+    pub setting: Setting,
     /// Ports that may be bound; nothing: any.
     pub ports: Option<Vec<u16>>,
 }

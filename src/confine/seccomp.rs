@@ -12,7 +12,7 @@ use seccompiler::{
 
 use super::{Grants, Names};
 use crate::account::Rights;
-use crate::fs::Uploads;
+use crate::fs::{Setting, Uploads};
 
 /// Whatever the arguments are. For these the kernel runs no filter at all (Linux 5.11): all that is called often is
 /// here.
@@ -44,10 +44,10 @@ const OLDER: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_poll, libc::SYS_stat, li
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[i64] = &[];
 
-/// Changes of names and times: only where somebody may make one. Those with a mode are in `modes`.
+/// Changes of names and sizes: only where somebody may make one. Those of modes and times are in `settings`.
 #[rustfmt::skip]
 const CHANGES: &[i64] = &[
-    libc::SYS_unlinkat, libc::SYS_renameat2, libc::SYS_ftruncate, libc::SYS_fallocate, libc::SYS_utimensat,
+    libc::SYS_unlinkat, libc::SYS_renameat2, libc::SYS_ftruncate, libc::SYS_fallocate,
 ];
 
 /// Uploads that are seen once they are whole.
@@ -99,7 +99,7 @@ pub(super) fn restrict(grants: &Grants, union: Rights) -> Result<(), String> {
 fn install(grants: &Grants, union: Rights) -> Result<(), Error> {
     // Where both filters have something to say, the kernel takes the worse. The first must let the second be installed.
     let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    let allowed = program(allowed(grants.names, grants.uploads, union)?, unknown, SeccompAction::Allow)?;
+    let allowed = program(allowed(grants, union)?, unknown, SeccompAction::Allow)?;
     let hostile = HOSTILE.iter().map(|call| (*call, Vec::new())).collect();
     let hostile = program(hostile, SeccompAction::Allow, SeccompAction::KillProcess)?;
     apply_filter_all_threads(&hostile).and_then(|()| apply_filter_all_threads(&allowed))
@@ -111,8 +111,9 @@ fn program(rules: Rules, other: SeccompAction, these: SeccompAction) -> Result<B
     SeccompFilter::new(rules, other, these, std::env::consts::ARCH.try_into()?)?.try_into()
 }
 
-fn allowed(names: Names, uploads: Uploads, union: Rights) -> Result<Rules, BackendError> {
-    let changes: [&[i64]; 2] = match (union.change(), uploads) {
+fn allowed(grants: &Grants, union: Rights) -> Result<Rules, BackendError> {
+    let names = grants.names;
+    let changes: [&[i64]; 2] = match (union.change(), grants.uploads) {
         (false, _) => [&[], &[]],
         (true, Uploads::InPlace) => [CHANGES, &[]],
         (true, Uploads::Atomic) => [CHANGES, ATOMIC],
@@ -122,7 +123,7 @@ fn allowed(names: Names, uploads: Uploads, union: Rights) -> Result<Rules, Backe
     let mut rules: Rules = free.map(|call| (*call, Vec::new())).collect();
     rules.extend(arguments(names)?);
     if union.change() {
-        rules.extend(modes()?);
+        rules.extend(settings(grants.setting)?);
     }
     Ok(rules)
 }
@@ -170,10 +171,16 @@ fn opening(flags: u8) -> Result<Vec<SeccompRule>, BackendError> {
     Ok(vec![rule(&[has(flags, making, 0)?])?, rule(&[has(flags + 1, SPECIAL, 0)?])?])
 }
 
-/// Changes in which the last argument is a mode.
-fn modes() -> Result<Rules, BackendError> {
+/// Changes of modes and times. Landlock has no right for them, and so says nothing to a name; but a descriptor that can
+/// read or write is one that it has let be opened.
+fn settings(setting: Setting) -> Result<Rules, BackendError> {
     let usual = |argument| Ok(vec![rule(&[has(argument, SPECIAL, 0)?])?]);
-    Ok(BTreeMap::from([(libc::SYS_mkdirat, usual(2)?), (libc::SYS_fchmodat, usual(2)?)]))
+    let (mode, time) = match setting {
+        Setting::ByName => ((libc::SYS_fchmodat, usual(2)?), (libc::SYS_utimensat, Vec::new())),
+        // Without a name it is about the descriptor.
+        Setting::ByDescriptor => ((libc::SYS_fchmod, usual(1)?), (libc::SYS_utimensat, vec![rule(&[null(1)?])?])),
+    };
+    Ok(BTreeMap::from([(libc::SYS_mkdirat, usual(2)?), mode, time]))
 }
 
 /// Whether a socket waits, how much it has, and whether something is a terminal.
@@ -234,22 +241,29 @@ mod tests {
 
     use super::*;
 
+    fn grants(names: Names, uploads: Uploads, setting: Setting) -> Grants {
+        Grants { files: Vec::new(), logs: Vec::new(), names, uploads, setting, ports: None }
+    }
+
     #[test]
     fn nothing_is_both_allowed_and_deadly() {
-        let all = allowed(Names::LookedUp, Uploads::Atomic, Rights::READ_WRITE).unwrap();
-        for call in HOSTILE {
-            assert!(!all.contains_key(call), "{call}");
+        for setting in [Setting::ByName, Setting::ByDescriptor] {
+            let all = allowed(&grants(Names::LookedUp, Uploads::Atomic, setting), Rights::READ_WRITE).unwrap();
+            for call in HOSTILE {
+                assert!(!all.contains_key(call), "{call}");
+            }
         }
     }
 
     #[test]
     fn who_only_reads_changes_nothing_and_looks_nothing_up() {
-        let fewest = allowed(Names::Never, Uploads::Atomic, Rights::READ_ONLY).unwrap();
+        let fewest = allowed(&grants(Names::Never, Uploads::Atomic, Setting::ByName), Rights::READ_ONLY).unwrap();
         for call in CHANGES.iter().chain(ATOMIC).chain(NAMES).chain(&[libc::SYS_mkdirat, libc::SYS_fchmodat]) {
             assert!(!fewest.contains_key(call), "{call}");
         }
-        assert!(allowed(Names::Never, Uploads::InPlace, Rights::UPLOAD).unwrap().contains_key(&libc::SYS_mkdirat));
-        let in_place = allowed(Names::Never, Uploads::InPlace, Rights::READ_WRITE).unwrap();
+        let in_place = grants(Names::Never, Uploads::InPlace, Setting::ByName);
+        assert!(allowed(&in_place, Rights::UPLOAD).unwrap().contains_key(&libc::SYS_mkdirat));
+        let in_place = allowed(&in_place, Rights::READ_WRITE).unwrap();
         assert!(ATOMIC.iter().all(|call| !in_place.contains_key(call)));
         // What is called all the time runs no filter.
         for call in [libc::SYS_sendfile, libc::SYS_splice, libc::SYS_recvfrom, libc::SYS_openat2, libc::SYS_statx] {
@@ -297,7 +311,11 @@ mod tests {
 
     /// The answer of the list to a call of this machine's.
     fn answer(names: Names, rights: Rights, call: i64, arguments: &[u64]) -> u32 {
-        let rules = allowed(names, Uploads::Atomic, rights).unwrap();
+        answer_of(&grants(names, Uploads::Atomic, Setting::ByName), rights, call, arguments)
+    }
+
+    fn answer_of(grants: &Grants, rights: Rights, call: i64, arguments: &[u64]) -> u32 {
+        let rules = allowed(grants, rights).unwrap();
         let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
         let filter = program(rules, unknown, SeccompAction::Allow).unwrap();
         let mut all = [0; 6];
@@ -397,8 +415,31 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_of_no_use_where_descriptors_are() {
+        let at = u64::from(libc::AT_FDCWD.cast_unsigned());
+        for (call, arguments, by_name, by_descriptor) in [
+            (libc::SYS_fchmodat, &[at, 1, 0o600][..], true, false),
+            // fchmodat2 has no number in every libc yet.
+            (452, &[at, 1, 0o600, 0], false, false),
+            (libc::SYS_fchmod, &[7, 0o600], false, true),
+            (libc::SYS_fchmod, &[7, 0o4755], false, false),
+            (libc::SYS_utimensat, &[at, 1, 2, 0], true, false),
+            (libc::SYS_utimensat, &[7, 0, 2, 0], true, true),
+            (libc::SYS_fchownat, &[at, 1, 0, 0, 0], false, false),
+            (libc::SYS_fchown, &[7, 0, 0], true, true),
+        ] {
+            for (setting, may) in [(Setting::ByName, by_name), (Setting::ByDescriptor, by_descriptor)] {
+                let grants = grants(Names::Never, Uploads::Atomic, setting);
+                let expected = if may { ALLOW } else { NOSYS };
+                assert_eq!(answer_of(&grants, Rights::READ_WRITE, call, arguments), expected, "{call} {setting:?}");
+                assert_eq!(answer_of(&grants, Rights::READ_ONLY, call, arguments), NOSYS, "{call} {setting:?}");
+            }
+        }
+    }
+
+    #[test]
     fn another_kind_of_machine_has_no_calls() {
-        let rules = allowed(Names::LookedUp, Uploads::Atomic, Rights::READ_WRITE).unwrap();
+        let rules = allowed(&grants(Names::LookedUp, Uploads::Atomic, Setting::ByName), Rights::READ_WRITE).unwrap();
         let filter = program(rules, SeccompAction::Errno(1), SeccompAction::Allow).unwrap();
         // 32-bit programs have other numbers, and x32 ones have a bit of their own.
         assert_eq!(run(&filter, 0x4000_0003, libc::SYS_read, [0; 6]), KILL);

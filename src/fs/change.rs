@@ -3,15 +3,15 @@
 //! `openat2` resolves the directory; the last name is then used alone, and never `.` or `..`. Each change is one call,
 //! and the last thing that is done, so that what answers `WouldWait` can be run again from its beginning.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{
-    Access, AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, accessat, chmodat, ftruncate,
-    mkdirat, openat, renameat_with, unlinkat, utimensat,
+    Access, AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, accessat, chmodat, fchmod,
+    ftruncate, futimens, mkdirat, openat, renameat_with, unlinkat, utimensat,
 };
 
 use super::root::{Place, Root, facts_at, proc_path, regular};
-use super::{Errno, Error, Facts, Kind, Patience, Placement, Target, Uploads, VirtualPath, Waits};
+use super::{Errno, Error, Facts, Kind, Patience, Placement, Setting, Target, Uploads, VirtualPath, Waits};
 use crate::limits::QUICK_TO_FREE_OCTETS;
 
 impl Root {
@@ -142,7 +142,10 @@ impl Root {
     pub fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), Error> {
         let place = self.find_settable(path)?;
         let mode = Mode::from_raw_mode(mode);
-        let change = || chmodat(CWD, proc_path(place.at.as_fd()), mode, AtFlags::empty());
+        let change = || match self.disks.setting {
+            Setting::ByName => chmodat(CWD, proc_path(place.at.as_fd()), mode, AtFlags::empty()),
+            Setting::ByDescriptor => fchmod(&place.at, mode),
+        };
         Ok(self.disks.timed(place.facts.device, change)?)
     }
 
@@ -154,18 +157,38 @@ impl Root {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: seconds, tv_nsec: nanos.into() },
         };
-        let change = || utimensat(CWD, proc_path(place.at.as_fd()), &times, AtFlags::empty());
+        let change = || match self.disks.setting {
+            Setting::ByName => utimensat(CWD, proc_path(place.at.as_fd()), &times, AtFlags::empty()),
+            Setting::ByDescriptor => futimens(&place.at, &times),
+        };
         self.disks.timed(place.facts.device, change)?;
         Ok(facts_at(&place.at, b"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC)?.modified)
     }
 
+    /// The place of what is to be set, which is a file or a directory.
     fn find_settable(&self, path: &VirtualPath) -> Result<Place, Error> {
-        let place = self.find(path, OFlags::empty())?;
-        if !matches!(place.facts.kind, Kind::File | Kind::Directory) {
-            return Err(Error::NotRegular);
+        let mut place = self.find(path, OFlags::empty())?;
+        settable(&place.facts)?;
+        if self.disks.setting == Setting::ByDescriptor {
+            // The name may mean something else by now: what counts is what is open.
+            place = self.place(self.open_to_set(path)?)?;
+            settable(&place.facts)?;
         }
         self.may_change(&place)?;
         Ok(place)
+    }
+
+    /// Opens what is to be set, in whichever way its mode allows.
+    fn open_to_set(&self, path: &VirtualPath) -> Result<OwnedFd, Error> {
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        match self.open_at(path, OFlags::RDONLY | flags) {
+            Err(denied @ Error::Os(Errno::ACCESS)) => match self.open_at(path, OFlags::WRONLY | flags) {
+                // A directory is only read.
+                Err(Error::Os(_)) => Err(denied),
+                opened => opened,
+            },
+            opened => opened,
+        }
     }
 
     /// The directory and the last name of what is to be made or removed. On the loop both must be in the cache, the
@@ -200,6 +223,14 @@ impl Root {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Refuses what is neither a file nor a directory.
+fn settable(facts: &Facts) -> Result<(), Error> {
+    match facts.kind {
+        Kind::File | Kind::Directory => Ok(()),
+        Kind::Link | Kind::Other => Err(Error::NotRegular),
     }
 }
 

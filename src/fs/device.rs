@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat2};
 use rustix::io::Errno;
 
-use super::{Symlinks, Unwanted, Uploads};
+use super::{Setting, Symlinks, Unwanted, Uploads};
 use crate::limits::{SLOW_DISK_AFTER, SLOW_DISK_FOR};
 use crate::sys::ProcessIds;
 
@@ -57,6 +57,7 @@ pub struct Disks {
     pub(super) process: ProcessIds,
     pub(super) symlinks: Symlinks,
     pub(super) uploads: Uploads,
+    pub(super) setting: Setting,
     /// When directories were swept, by device and inode.
     pub(super) swept: Mutex<HashMap<(u64, u64), Instant>>,
     pub(super) unwanted: Mutex<Vec<Unwanted>>,
@@ -79,6 +80,7 @@ impl Disks {
             process: ProcessIds::current(),
             symlinks,
             uploads: Uploads::InPlace,
+            setting: Setting::ByName,
             swept: Mutex::default(),
             unwanted: Mutex::default(),
             says_cached: open(ResolveFlags::CACHED).is_ok(),
@@ -88,6 +90,11 @@ impl Disks {
     /// The same, with uploads to be seen then.
     pub fn with_uploads(self, uploads: Uploads) -> Disks {
         Disks { uploads, ..self }
+    }
+
+    /// The same, with modes and times to be set so.
+    pub fn with_setting(self, setting: Setting) -> Disks {
+        Disks { setting, ..self }
     }
 
     /// Whether `device` may wait; nothing where it was not met yet.

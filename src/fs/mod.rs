@@ -117,6 +117,15 @@ pub enum Uploads {
     Atomic,
 }
 
+/// How modes and times are set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// By name: the owner of a file may, whatever its mode.
+    ByName,
+    /// Through a descriptor that can read or write: within a fence that knows what may be opened, and no modes.
+    ByDescriptor,
+}
+
 /// What kind of entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::Door;
 use crate::account::Rights;
-use crate::confine::{self, Confinement, Grants, Identity, Kept, Names, RunAs, become_user, needs};
-use crate::fs::{Disks, Need, Patience, Root};
+use crate::confine::{self, Confinement, Grants, Identity, Kept, Names, RunAs, Sandbox, become_user, needs};
+use crate::fs::{Disks, Need, Patience, ProcessIds, Root, Setting};
 use crate::limits::{FENCED_PORTS_MAX, USERS_SHOWN_MAX};
 use crate::log::{Log, Shown};
 use crate::net::unprivileged_port_start;
@@ -53,12 +53,23 @@ pub fn confine(options: &Options, doors: &[Door], disks: &Arc<Disks>) -> Result<
         PassiveAddress::Local | PassiveAddress::Fixed(_) => Names::Never,
     };
     let logs = [&options.log_file, &options.transfer_log].into_iter().flatten().cloned().collect();
-    let grants = Grants { files, logs, names, uploads: options.uploads, ports: ports(options, doors) };
+    let (uploads, setting) = (options.uploads, setting(options));
+    let grants = Grants { files, logs, names, uploads, setting, ports: ports(options, doors) };
     let roots = options.users.roots();
     let union = roots.values().fold(Rights::default(), |all, rights| all.union(*rights));
     // What is not there is told elsewhere; it stays outside.
     let open = |(path, rights)| Some((Root::open(path, disks, Patience::MayWait).ok()?, rights));
     confine::confine(options.sandbox, &grants, roots.into_iter().filter_map(open), union)
+}
+
+/// How modes and times are set. Who works under root's number, with its powers or without, owns root's files, and no
+/// fence is about the modes of what is outside: there it takes a descriptor, which a fence is about. Anybody else may
+/// set what he owns, also where its mode keeps him from opening it.
+///
+/// Ask it once root has been given up.
+pub fn setting(options: &Options) -> Setting {
+    let fenced = options.sandbox != Sandbox::Off;
+    if fenced && ProcessIds::current().uid == 0 { Setting::ByDescriptor } else { Setting::ByName }
 }
 
 /// The ports that are bound later, where they can be listed: passive ones, and those from which active data connections

@@ -108,7 +108,8 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
     };
     let tls = prepare_tls(&options)?;
     privilege::give_up_root(&options, &doors, &log).map_err(Error::Confine)?;
-    let disks = Arc::new(Disks::probe(options.symlinks).map_err(Error::Sandbox)?.with_uploads(options.uploads));
+    let disks = Disks::probe(options.symlinks).map_err(Error::Sandbox)?;
+    let disks = Arc::new(disks.with_uploads(options.uploads).with_setting(privilege::setting(&options)));
     open_directory(&options, &disks)?;
     let (addresses, implicit) = (addresses(&doors, Protection::Clear), addresses(&doors, Protection::Private));
     let mut lines = vec![headline(&options, &addresses, &implicit)];

@@ -6,6 +6,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
+use ferryd::fs::Setting;
 use nix::libc;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{Signal, Uid, getpid, kill_process};
@@ -17,7 +18,14 @@ use crate::support::{Client, Server, Tree};
 
 /// Confines this process as one that looks names up, which may have sockets of this machine, and calls another one.
 fn call_another(name: &str) {
-    let grants = Grants { files: vec![], logs: vec![], names: Names::LookedUp, uploads: Uploads::InPlace, ports: None };
+    let grants = Grants {
+        files: vec![],
+        logs: vec![],
+        names: Names::LookedUp,
+        uploads: Uploads::InPlace,
+        setting: Setting::ByName,
+        ports: None,
+    };
     confine(Sandbox::Best, &grants, std::iter::empty(), Rights::READ_ONLY).unwrap();
     let called = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name).unwrap());
     println!("called: {:?}", called.map(drop).map_err(|error| error.kind()));
@@ -32,7 +40,7 @@ pub fn confined(what: &str) {
     // Another thread that is there already is confined as well.
     let (begin, wait) = std::sync::mpsc::channel::<()>();
     let earlier = std::thread::spawn(move || wait.recv().map(|()| attempts()));
-    confine_to(&directory, "ro", Vec::new(), Vec::new());
+    confine_to(&directory, "ro", Setting::ByName, Vec::new(), Vec::new());
     match what {
         "deny" => {
             let tell = |attempts: Vec<(&str, io::Result<()>)>| {

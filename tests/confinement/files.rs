@@ -6,8 +6,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use ferryd::fs::Setting;
 use nix::libc;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::process::Signal;
 
 use super::{confine_to, refused, run_confined, text, without};
@@ -30,6 +31,11 @@ fn attempts(tree: &Path) -> Vec<(&'static str, io::Result<()>)> {
         ("rename", rename(&at("srv/a"), &at("srv/below/b"))),
         ("remove", remove(&at("srv/g"))),
         ("set a mode", set_mode(&at("srv/f"), 0o640)),
+        ("set a mode outside", set_mode(&at("out/f"), 0o640)),
+        ("set a time", set_time(&at("srv/f"))),
+        ("set a time outside", set_time(&at("out/f"))),
+        ("set through a descriptor", set_open(&at("srv/f"))),
+        ("set through a descriptor outside", set_open(&at("out/f"))),
         ("set setuid", set_mode(&at("srv/f"), 0o4755)),
         ("set setgid", set_mode(&at("srv/below"), 0o2755)),
         ("make a file with setuid", make_with(&at("srv/suid"), 0o4755)),
@@ -65,6 +71,22 @@ fn make_with(path: &Path, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(mode)).map(drop)?)
 }
 
+fn set_time(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::utimensat(CWD, path, &times(), AtFlags::empty())?)
+}
+
+/// Sets the mode and the time of what can be opened, one way or the other.
+fn set_open(path: &Path) -> io::Result<()> {
+    let file = File::open(path).or_else(|_| OpenOptions::new().write(true).open(path))?;
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(0o600))?;
+    Ok(rustix::fs::futimens(&file, &times())?)
+}
+
+fn times() -> Timestamps {
+    let time = Timespec { tv_sec: 1, tv_nsec: 0 };
+    Timestamps { last_access: time, last_modification: time }
+}
+
 fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::chmodat(CWD, path, Mode::from_raw_mode(mode), AtFlags::empty())?)
 }
@@ -79,23 +101,24 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// What the test [`a_process_has_what_its_users_have`] starts: confines itself and says what it could still do.
 pub fn confined(argument: &str) {
-    let (rights, tree) = argument.split_once(':').unwrap();
+    let [rights, setting, tree] = argument.splitn(3, ':').collect::<Vec<_>>().try_into().unwrap();
+    let setting = if setting == "name" { Setting::ByName } else { Setting::ByDescriptor };
     let tree = Path::new(tree);
-    confine_to(&tree.join("srv"), rights, vec![tree.join("etc/users")], vec![tree.join("log/old")]);
+    confine_to(&tree.join("srv"), rights, setting, vec![tree.join("etc/users")], vec![tree.join("log/old")]);
     for (what, outcome) in attempts(tree) {
         let outcome = outcome.map_or_else(|error| error.to_string(), |()| "yes".to_owned());
         println!("tried to {what}: {outcome}");
     }
 }
 
-/// What a process with these rights could do.
-fn could(rights: &str) -> Vec<String> {
+/// What a process with these rights could do that sets modes by `setting`.
+fn could(rights: &str, setting: &str) -> Vec<String> {
     let tree = Tree::new();
     for name in ["f", "g", "h", "a", "below/f"] {
         tree.file(format!("srv/{name}"), "content");
     }
     tree.file("out/f", "x").file("out/g", "x").file("etc/users", "x").file("log/old", "x").link("srv/link", "../out/f");
-    let output = run_confined(&format!("files:{rights}:{}", tree.path().display()));
+    let output = run_confined(&format!("files:{rights}:{setting}:{}", tree.path().display()));
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}{}", text(&output.stderr));
     let told: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("tried to ")).collect();
@@ -127,22 +150,32 @@ fn a_process_has_what_its_users_have() {
     let mut always = vec!["read again", "open a log", "bind any port"];
     // Linux 6.7 is the first that knows of ports.
     always.extend((version < 4).then_some("bind a certain port"));
+    let everything = ["read", "list", "write", "truncate", "make", "make a directory", "rename", "remove"];
     for (rights, may) in [
         ("ro", &["read", "list"][..]),
-        ("upload", &["write", "make", "set a mode"]),
+        ("upload", &["write", "make"]),
         ("el", &["list"]),
-        ("ea", &["write", "make", "set a mode"]),
-        ("ew", &["write", "truncate", "make", "set a mode"]),
-        ("ed", &["remove", "set a mode"]),
-        ("em", &["make a directory", "set a mode"]),
-        ("rw", &["read", "list", "write", "truncate", "make", "make a directory", "rename", "remove", "set a mode"]),
+        ("ea", &["write", "make"]),
+        ("ew", &["write", "truncate", "make"]),
+        ("ed", &["remove"]),
+        ("em", &["make a directory"]),
+        ("rw", &everything),
     ] {
-        // To seccomp there is nothing but the right to change something or other.
-        let mut could = could(rights);
-        let mut expected: Vec<&str> = may.iter().chain(&always).copied().collect();
-        could.sort();
-        expected.sort();
-        assert_eq!(could, expected, "{rights}");
+        for setting in ["name", "descriptor"] {
+            let may_open = ["read", "write"].iter().any(|way| may.contains(way));
+            // To seccomp there is only one right, that to change something or other; and Landlock has none for modes.
+            let settings: &[&str] = match setting {
+                _ if rights == "ro" || rights == "el" => &[],
+                "name" => &["set a mode", "set a mode outside", "set a time", "set a time outside"],
+                _ if may_open => &["set through a descriptor"],
+                _ => &[],
+            };
+            let mut could = could(rights, setting);
+            let mut expected: Vec<&str> = may.iter().chain(settings).chain(&always).copied().collect();
+            could.sort();
+            expected.sort();
+            assert_eq!(could, expected, "{rights}, by {setting}");
+        }
     }
 }
 

@@ -203,6 +203,52 @@ fn root_becomes_who_can_do_the_work() {
     server.wait_for_log("nobody may not");
 }
 
+/// Root without its powers owns root's files, of which no fence knows the modes: so it sets those of what it can open.
+#[test]
+fn root_without_its_powers_sets_what_it_can_open() {
+    if !is_root("root_without_its_powers_sets_what_it_can_open") {
+        return;
+    }
+    let tree = Tree::new();
+    roots_own(&tree, "srv", 0o755);
+    for name in ["f", "g", "closed", "unread"] {
+        roots_file(&tree, &format!("srv/{name}"), "content");
+    }
+    roots_own(&tree, "srv/d", 0o700);
+    let mode = |name: &str| fs::metadata(tree.at(format!("srv/{name}"))).unwrap().mode() & 0o7777;
+    let modified = |name: &str| fs::metadata(tree.at(format!("srv/{name}"))).unwrap().mtime();
+    let close = |name: &str, mode| fs::set_permissions(tree.at(name), Permissions::from_mode(mode)).unwrap();
+    close("srv/unread", 0o200);
+    tree.fifo("srv/pipe");
+    for (sandbox, closed, code) in [("best", 0o000, 550), ("off", 0o640, 200)] {
+        for helpers in ["2", "0"] {
+            close("srv/closed", 0o000);
+            let args = ["--user", "u:secret", "--sandbox", sandbox, "--helpers", helpers];
+            let server = Server::start(&tree.at("srv"), &args);
+            assert!(server.output().contains("without its powers"), "{}", server.output());
+            let mut client = Client::login(server.address(), "u", "secret");
+            client.expect("SITE CHMOD 640 f", 200);
+            client.expect("SITE CHMOD 751 d", 200);
+            // Who may not read it may still write it.
+            client.expect("SITE CHMOD 222 unread", 200);
+            client.expect("MFMT 20200101000000 unread", 213);
+            client.expect("MFMT 20200101000000 d", 213);
+            // The time first, for the mode closes it.
+            close("srv/g", 0o644);
+            client.expect("MFF UNIX.mode=0000;Modify=20200101000000; g", 213);
+            assert_eq!(["f", "d", "unread", "g"].map(mode), [0o640, 0o751, 0o222, 0o000]);
+            assert_eq!(["d", "unread", "g"].map(modified), [1_577_836_800; 3]);
+            // It owns this one as well, and its mode lets nobody open it.
+            client.expect("SITE CHMOD 640 closed", code);
+            assert_eq!(mode("closed"), closed, "--sandbox {sandbox}");
+            for line in ["SITE CHMOD 666 pipe", "MFMT 20200101000000 pipe", "SITE CHMOD 666 absent"] {
+                client.expect(line, 550);
+            }
+            close("srv/d", 0o700);
+        }
+    }
+}
+
 /// RFC 959 section 3.3: active data connections come from the port below the control port. Only for that a capability
 /// is kept.
 #[test]

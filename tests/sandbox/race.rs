@@ -8,7 +8,7 @@ use std::thread;
 
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
 
-use super::{CANARY, MARK, POLICIES, has_canary, login, serve, snapshot, world};
+use super::{MARK, POLICIES, has_canary, login, serve, snapshot, world};
 use crate::support::{Server, Tree};
 
 /// How many ask at the same time.

@@ -159,12 +159,14 @@ fn mff(session: &mut LoggedIn, argument: &[u8]) -> Answer {
         return Err(Refusal::Parameter("Modes up to 777: no setuid, setgid or sticky bit.".into()));
     }
     let mut text = Vec::new();
+    // The mode last: the new one may not let the file be opened, which setting its time may take.
+    let set = |(seconds, nanos)| session.root.set_modified(&path, seconds, nanos);
+    let modified = modified.map(set).transpose()?;
     if let Some(mode) = mode {
         session.root.set_mode(&path, mode)?;
         text.extend_from_slice(format!("UNIX.mode={mode:04o};").as_bytes());
     }
-    if let Some((seconds, nanos)) = modified {
-        let modified = session.root.set_modified(&path, seconds, nanos)?;
+    if let Some(modified) = modified {
         text.extend_from_slice(format!("Modify={};", TimeVal(modified)).as_bytes());
     }
     text.push(b' ');
