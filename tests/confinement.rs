@@ -2,6 +2,8 @@
 
 #[path = "confinement/calls.rs"]
 mod calls;
+#[path = "confinement/exposed.rs"]
+mod exposed;
 #[path = "confinement/files.rs"]
 mod files;
 #[path = "confinement/run_as.rs"]

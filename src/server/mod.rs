@@ -5,6 +5,7 @@ mod certificate;
 mod context;
 mod data;
 mod errand;
+mod exposed;
 mod ground;
 mod logins;
 mod meter;

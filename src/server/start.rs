@@ -15,6 +15,7 @@ use super::admission::{Admission, Bans};
 use super::certificate::{self, Certificate};
 use super::context::{Context, Floor, Phase};
 use super::errand::{Helpers, resolve};
+use super::exposed;
 use super::ground::Ground;
 use super::meter::Meter;
 use super::passive::PassiveHost;
@@ -107,6 +108,7 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
         opened => (opened?, None),
     };
     let tls = prepare_tls(&options)?;
+    let exposed = exposed::complaints(&options);
     privilege::give_up_root(&options, &doors, &log).map_err(Error::Confine)?;
     let disks = Disks::probe(options.symlinks).map_err(Error::Sandbox)?;
     let disks = Arc::new(disks.with_uploads(options.uploads).with_setting(privilege::setting(&options)));
@@ -115,6 +117,7 @@ pub(super) fn start(options: Options, log: Log) -> Result<Option<Server>, Error>
     let mut lines = vec![headline(&options, &addresses, &implicit)];
     let mut warned = if doors.is_empty() { options.warnings.clone() } else { warnings(&options, &addresses) };
     warned.extend(privilege::complaints(&options, &disks));
+    warned.extend(exposed);
     if options.check {
         let confinement = privilege::confine(&options, &doors, &disks).map_err(Error::Confine)?;
         lines[0] = format!("would be {}", lines[0]);
