@@ -64,10 +64,11 @@ fn world() -> Tree {
     tree
 }
 
-/// Serves `srv` of `world` to the user `u`, who may do everything. There is no fence around the process, which would
-/// hide what leads out of a root: that is tested in `tests/confinement.rs`.
+/// Serves `srv` of `world` to the user `u`, who may do everything. Unless `args` want one, there is no fence around the
+/// process, which would hide what leads out of a root: that is tested in `tests/confinement.rs`.
 fn serve(world: &Tree, args: &[&str]) -> Server {
-    Server::start(&world.at("srv"), &[&["--user", "u:secret", "--sandbox", "off"], args].concat())
+    let fence: &[&str] = if args.contains(&"--sandbox") { &[] } else { &["--sandbox", "off"] };
+    Server::start(&world.at("srv"), &[&["--user", "u:secret"], fence, args].concat())
 }
 
 /// All that a command could have changed: names, kinds, modes, sizes, times and contents of a tree.

@@ -111,7 +111,7 @@ fn the_working_directory_is_swapped_away() {
     let world = world();
     symlink(world.at("out/d"), world.at("srv/link")).unwrap();
     // Nothing but the names' resolution keeps them in.
-    let server = serve(&world, &["--sandbox", "off"]);
+    let server = serve(&world, &[]);
     let outside = snapshot(&world.at("out"));
     race(&world, &server, ["srv/d", "srv/link"], |server, number| {
         let mut client = login(server);
