@@ -4,7 +4,7 @@
 //! transfer process never sees a command.
 
 use crate::fs::{self, Placement, Root, Source, VirtualPath};
-use crate::listing::Listing;
+use crate::listing::{Cut, Listing};
 
 /// RFC 959 section 3.1.1: how data is represented on the data connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub enum Failure {
     Shrunk,
     /// The file, or the disk under it.
     File(fs::Error),
+    /// A listing was longer than one may be; what there was room for was sent.
+    Cut(Cut),
     /// The server is stopping.
     Stopping,
 }

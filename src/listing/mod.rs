@@ -3,6 +3,7 @@
 //! `protocol` (MLST, STAT) and `transfer` (LIST, NLST, MLSD) share it. A listing of 100,000 entries is never held as a
 //! whole: [`Listing::fill`] makes the next few lines, and may be asked to do so only if nothing has to be waited for.
 
+mod bounded;
 mod facts;
 mod line;
 mod memo;
@@ -19,7 +20,7 @@ pub use selection::{Selection, Style};
 use crate::fs::{self, Directory, Errno, Facts, Kind, Patience, Root, VirtualPath, glob};
 use crate::limits::{
     LISTING_OCTETS_AHEAD, LISTING_READS_PER_STEP, PATTERN_OCTETS_MAX, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX,
-    SORTED_ENTRIES_MAX, STAT_ENTRIES_MAX, STAT_OCTETS_MAX, STAT_STEPS_MAX,
+    SORTED_ENTRIES_MAX,
 };
 use memo::Memo;
 use order::{Form, Order};
@@ -30,6 +31,17 @@ use selection::Pattern;
 pub enum Fill {
     More,
     End,
+    /// What there was to show is longer than one listing may be.
+    Cut(Cut),
+}
+
+/// Which bound has cut a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// `RECURSION_DEPTH_MAX`.
+    Depth,
+    /// `RECURSION_ENTRIES_MAX`, or `STAT_ENTRIES_MAX`.
+    Entries,
 }
 
 /// A directory that is being listed.
@@ -102,6 +114,7 @@ pub struct Listing {
     /// The next one last.
     pending: Vec<Pending>,
     entries_left: usize,
+    cut: Option<Cut>,
     memo: Memo,
     /// Why something is not in it that should be: told when the rest was shown.
     missed: Option<fs::Error>,
@@ -130,6 +143,7 @@ impl Listing {
             pending: Vec::new(),
             memo: Memo::default(),
             entries_left: if selection.switches.recursive { RECURSION_ENTRIES_MAX } else { usize::MAX },
+            cut: None,
             missed: None,
         };
         match root.link_facts(&selection.path) {
@@ -236,11 +250,15 @@ impl Listing {
         let mut reads = LISTING_READS_PER_STEP;
         while output.len() < LISTING_OCTETS_AHEAD && reads > 0 {
             let Some(mut open) = self.open.take() else {
-                if self.pending.is_empty() || self.entries_left == 0 {
-                    return match self.missed {
-                        None => Ok(Fill::End),
-                        Some(error) if output.is_empty() => Err(error),
-                        Some(_) => Ok(Fill::More),
+                if self.entries_left == 0 && !self.pending.is_empty() {
+                    self.cut = Some(Cut::Entries);
+                }
+                if self.pending.is_empty() || self.cut == Some(Cut::Entries) {
+                    return match (self.missed, self.cut) {
+                        (None, None) => Ok(Fill::End),
+                        (None, Some(cut)) => Ok(Fill::Cut(cut)),
+                        (Some(error), _) if output.is_empty() => Err(error),
+                        (Some(_), _) => Ok(Fill::More),
                     };
                 }
                 self.open_next(output)?;
@@ -248,7 +266,7 @@ impl Listing {
             };
             match self.fill_from(&mut open, output, patience, &mut reads) {
                 Ok(Fill::More) => self.open = Some(open),
-                Ok(Fill::End) => {}
+                Ok(Fill::End | Fill::Cut(_)) => {}
                 Err(error) => {
                     self.open = Some(open);
                     return Err(error);
@@ -284,7 +302,7 @@ impl Listing {
             Reading::Showing { gathered, rest } => {
                 if let Some(Entry { name, facts }) = gathered.next() {
                     self.show(open, &name, facts, output);
-                    return Ok(if self.entries_left == 0 { Fill::End } else { Fill::More });
+                    return Ok(if self.cut == Some(Cut::Entries) { Fill::End } else { Fill::More });
                 }
                 if *rest == Rest::Nothing {
                     return Ok(Fill::End);
@@ -293,7 +311,7 @@ impl Listing {
                 let more = self.show_next(open, output, patience)?;
                 let Reading::Showing { rest, .. } = &mut open.reading else { return Ok(Fill::End) };
                 *rest = if more { Rest::Unsorted } else { Rest::Nothing };
-                Ok(if self.entries_left == 0 { Fill::End } else { Fill::More })
+                Ok(if self.cut == Some(Cut::Entries) { Fill::End } else { Fill::More })
             }
         }
     }
@@ -302,7 +320,7 @@ impl Listing {
     fn show_next(&mut self, open: &Open, output: &mut Vec<u8>, patience: Patience) -> Result<bool, fs::Error> {
         let switches = self.switches;
         open.directory.read(patience, |name| {
-            if self.entries_left > 0 && is_shown(name, open.pattern.as_deref(), &switches) {
+            if is_shown(name, open.pattern.as_deref(), &switches) {
                 self.show(open, name, None, output);
             }
         })
@@ -318,6 +336,10 @@ impl Listing {
     }
 
     fn show(&mut self, open: &Open, name: &[u8], facts: Option<Facts>, output: &mut Vec<u8>) {
+        if self.entries_left == 0 {
+            self.cut = Some(Cut::Entries);
+            return;
+        }
         self.entries_left -= 1;
         if let (Style::Names, false) = (self.style, self.switches.recursive) {
             output.extend_from_slice(&open.names.prefix);
@@ -345,8 +367,15 @@ impl Listing {
         let prefix =
             if open.pattern.is_some() || matches!(self.style, Style::Names) { &open.names.prefix[..] } else { b"" };
         self.format.line(output, self.style, [prefix, name], &facts, target.as_deref(), self.now, &mut self.memo);
-        if self.switches.recursive && facts.kind == Kind::Directory && open.depth < RECURSION_DEPTH_MAX {
-            self.pending.push(Pending { parent: open.names.clone(), name: name.into(), depth: open.depth + 1 });
+        if self.switches.recursive && facts.kind == Kind::Directory {
+            match open.depth < RECURSION_DEPTH_MAX {
+                true => {
+                    let (parent, depth) = (open.names.clone(), open.depth + 1);
+                    self.pending.push(Pending { parent, name: name.into(), depth });
+                }
+                // What is in it stays unknown, and be it nothing.
+                false => self.cut = Some(Cut::Depth),
+            }
         }
     }
 
@@ -395,25 +424,6 @@ impl Listing {
             }
         }
         Ok(())
-    }
-
-    /// The whole listing as lines, for STAT; cut where it is too long for one reply.
-    pub fn collect_bounded(mut self, patience: Patience) -> Result<Vec<Vec<u8>>, fs::Error> {
-        self.entries_left = self.entries_left.min(STAT_ENTRIES_MAX);
-        let mut text = Vec::new();
-        let (mut filled, mut steps) = (Fill::More, 0);
-        while filled == Fill::More && text.len() <= STAT_OCTETS_MAX && steps < STAT_STEPS_MAX {
-            let mut piece = Vec::new();
-            filled = self.fill(&mut piece, patience)?;
-            text.append(&mut piece);
-            steps += 1;
-        }
-        let whole = filled == Fill::End && self.entries_left > 0;
-        if !whole {
-            text.extend_from_slice(b"(There may be more: this reply ends here. LIST shows all.)\r\n");
-        }
-        let lines = text.split(|octet| *octet == b'\n').filter(|line| !line.is_empty());
-        Ok(lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect())
     }
 }
 

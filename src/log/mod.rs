@@ -4,6 +4,7 @@
 //! text. They end on standard error or in `--log-file`. Lines of the transfer log come through [`Log::transfer`].
 //! `text` has what may be shown of octets from strangers, `queue` the way to the disk, `output` the files.
 
+mod once;
 mod output;
 mod queue;
 mod text;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use log::{LevelFilter, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
 
+pub use self::once::Once;
 use self::output::{Output, Outputs};
 use self::queue::Queue;
 pub use self::text::{Direction, Shown, Transfer};

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use crate::fs::{self, Errno};
 use crate::job::{Failure, Report};
-use crate::limits::LINE_OCTETS_MAX;
+use crate::limits::{LINE_OCTETS_MAX, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX};
+use crate::listing::Cut;
 
 /// A reply code (RFC 959 section 4.2).
 pub type Code = u16;
@@ -234,6 +235,17 @@ pub(super) fn finish_reply(report: &Report) -> Reply {
         Err(Failure::Stalled) => Reply::new(426, "Nothing moved for too long; transfer aborted."),
         Err(Failure::TooSlow) => Reply::new(426, "Slower than this server allows; transfer aborted."),
         Err(Failure::Shrunk) => Reply::new(451, "The file became shorter during the transfer."),
+        // RFC 959 section 5.4 has 451 for a LIST that has begun.
+        Err(Failure::Cut(Cut::Depth)) => Reply::new(
+            451,
+            format!(
+                "The listing is not whole: it goes {RECURSION_DEPTH_MAX} directories deep, and there are deeper ones."
+            ),
+        ),
+        Err(Failure::Cut(Cut::Entries)) => Reply::new(
+            451,
+            format!("The listing is not whole: it ends behind {RECURSION_ENTRIES_MAX} entries, and there are more."),
+        ),
         Err(Failure::Stopping) => Reply::new(426, "The server is stopping; transfer aborted."),
         Err(Failure::File(error)) => Refusal::from(*error).reply(),
     }

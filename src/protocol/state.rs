@@ -9,6 +9,7 @@ use crate::account::{Account, RequireTls, Right};
 use crate::fs::{Root, VirtualPath};
 use crate::job::Representation;
 use crate::listing::{FactSet, Format};
+use crate::log::Once;
 
 /// What is the same for every session.
 #[derive(Debug)]
@@ -131,6 +132,8 @@ pub struct LoggedIn {
     pub facts: FactSet,
     pub idle_timeout: Option<Duration>,
     pub settings: Arc<Settings>,
+    /// What the log was told since the login.
+    pub told: Once,
     /// The client; our own address is of the same family.
     pub peer: IpAddr,
 }
@@ -148,6 +151,7 @@ impl LoggedIn {
             facts: FactSet::default(),
             idle_timeout: settings.idle_timeout,
             settings,
+            told: Once::default(),
             peer,
         }
     }

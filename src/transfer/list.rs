@@ -2,6 +2,7 @@
 
 use super::{Step, Stop};
 use crate::fs::Patience;
+use crate::job::Failure;
 use crate::listing::{Fill, Listing};
 use crate::net::Stream;
 
@@ -31,6 +32,10 @@ impl List {
             self.sent += count;
             *octets += count as u64;
         }
-        Ok(if self.rest == Fill::End { Step::End } else { Step::More })
+        match self.rest {
+            Fill::More => Ok(Step::More),
+            Fill::End => Ok(Step::End),
+            Fill::Cut(cut) => Err(Stop::Failed(Failure::Cut(cut))),
+        }
     }
 }

@@ -18,10 +18,19 @@ fn list_r_goes_so_deep_and_follows_no_link() {
     let server = serve(&tree, &[]);
     let mut client = login(&server);
     let (text, reply) = client.list("LIST -R");
-    assert_eq!(reply.code, 226);
+    assert!(reply.code == 451 && reply.text().contains(&RECURSION_DEPTH_MAX.to_string()), "{reply}");
+    server.wait_for_log("[WARN] 127.0.0.1: a listing was cut: LIST -R goes no deeper");
     let headlines = text.lines().filter(|line| line.ends_with(':')).count();
     assert!((RECURSION_DEPTH_MAX..=RECURSION_DEPTH_MAX + 1).contains(&headlines), "{headlines} directories:\n{text}");
     assert!(text.contains("loop -> ..") && !text.contains("loop/"), "{text}");
+    // A second one is told to the client, and not to the log.
+    assert_eq!(client.list("NLST -R").1.code, 451);
+    assert_eq!(server.log().matches("a listing was cut").count(), 1);
+    // What is as deep as it may be is whole.
+    let deep: String = (20..RECURSION_DEPTH_MAX + 20).map(|depth| format!("d{depth}/")).collect();
+    let top: String = (0..20).map(|depth| format!("d{depth}/")).collect();
+    let (text, reply) = client.list(format!("LIST -R {top}"));
+    assert!(reply.code == 226 && text.contains(&format!("{top}{}:", deep.trim_end_matches('/'))), "{reply}\n{text}");
 }
 
 #[test]
@@ -38,10 +47,20 @@ fn list_r_shows_so_many() {
     let mut client = login(&server);
     let before = resident(&server);
     let (text, reply) = client.list("LIST -R");
-    assert_eq!(reply.code, 226);
-    let entries = text.lines().filter(|line| line.starts_with(['-', 'd'])).count();
-    assert_eq!(entries, RECURSION_ENTRIES_MAX);
+    assert!(reply.code == 451 && reply.text().contains(&RECURSION_ENTRIES_MAX.to_string()), "{reply}");
+    server.wait_for_log("[WARN] 127.0.0.1: a listing was cut: LIST -R shows no more entries");
+    let entries = |text: &str| text.lines().filter(|line| line.starts_with(['-', 'd'])).count();
+    assert_eq!(entries(&text), RECURSION_ENTRIES_MAX);
     assert!(resident(&server) < before + 8 * 1024 * 1024, "a listing is not held as a whole");
+    // As many as may be are not too many.
+    for directory in RECURSION_ENTRIES_MAX / 1_000..directories {
+        std::fs::remove_dir_all(tree.at(format!("{directory:03}"))).unwrap();
+    }
+    for number in each - RECURSION_ENTRIES_MAX / 1_000..each {
+        std::fs::remove_file(tree.at(format!("000/{number:04}"))).unwrap();
+    }
+    let (text, reply) = client.list("LIST -R");
+    assert_eq!((reply.code, entries(&text)), (226, RECURSION_ENTRIES_MAX));
 }
 
 #[test]
@@ -99,11 +118,20 @@ fn stat_of_a_large_directory_is_cut() {
     let server = serve(&tree, &[]);
     let mut client = login(&server);
     let status = client.say("STAT /");
+    assert!(status.text().contains("There may be more"), "{status}");
+    server.wait_for_log("[WARN] 127.0.0.1: a listing was cut: STAT shows no more in one reply");
     assert!(status.lines.len() <= STAT_ENTRIES_MAX + 3 && status.lines.len() > 100, "{} lines", status.lines.len());
     let status = client.say("STAT long");
     let octets: usize = status.lines.iter().map(Vec::len).sum();
     assert!(octets <= STAT_OCTETS_MAX + 64 * 1024, "{octets} octets");
     client.expect("NOOP", 200);
+    // As many as may be are not too many.
+    for number in STAT_ENTRIES_MAX - 1..STAT_ENTRIES_MAX * 2 {
+        std::fs::remove_file(tree.at(format!("{number:05}"))).unwrap();
+    }
+    let status = client.say("STAT /");
+    assert!(!status.text().contains("There may be more") && status.text().contains("00998"), "{status}");
+    assert_eq!(server.log().matches("a listing was cut").count(), 1);
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn five_thousand_levels() {
     let server = serve(&world, &[]);
     let (mut client, mut other) = (login(&server), login(&server));
     for line in ["LIST -R deep", "NLST -R deep", "LIST -R"] {
-        assert_eq!(client.list(line).1.code, 226, "{line}");
+        assert_eq!(client.list(line).1.code, 451, "{line}");
     }
     client.expect("STAT -R deep", 212);
     client.expect("CWD deep", 250);

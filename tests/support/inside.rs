@@ -196,7 +196,7 @@ fn read_listing(listing: &mut Listing) -> Result<Vec<u8>, String> {
         let mut piece = Vec::new();
         let fill = listing.fill(&mut piece, Patience::MayWait).map_err(|error| error.to_string())?;
         octets.append(&mut piece);
-        if fill == Fill::End {
+        if fill != Fill::More {
             return Ok(octets);
         }
     }

@@ -5,7 +5,7 @@ use crate::account::Right;
 use crate::fs::{self, Errno, Kind, Placement, VirtualPath};
 use crate::job::{Job, Receive, Representation};
 use crate::limits::UNIQUE_NAME_OCTETS;
-use crate::listing::{self, Listing, Selection};
+use crate::listing::{self, Fill, Listing, Selection};
 use crate::protocol::argument;
 use crate::protocol::command::{Answer, Command, Outcome, Run, command, reply};
 use crate::protocol::reply::{Refusal, Reply, quoted};
@@ -222,7 +222,10 @@ fn stat(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     let kind = session.root.facts(&selection.path).map(|facts| facts.kind);
     let code = if matches!(kind, Ok(Kind::Directory) | Err(_)) { 212 } else { 213 };
     let listing = Listing::new(&session.root, selection, listing::Style::Long, session.settings.format.clone())?;
-    let lines = listing.collect_bounded(session.root.patience())?;
+    let (lines, filled) = listing.collect_bounded(session.root.patience())?;
+    if filled != Fill::End {
+        session.told.warn(session.peer, "a listing was cut: STAT shows no more in one reply");
+    }
     Ok(Outcome::Reply(Reply::lines(code, "Status:", lines, "End of status.")))
 }
 

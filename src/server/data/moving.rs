@@ -151,7 +151,8 @@ impl Data {
                 }
                 Stepped::Nothing
             }
-            Progress::Done(report) if stream.is_plain() || report.outcome.is_err() => {
+            // A listing that was cut has all the same been sent as far as it goes, and ends as one that was not.
+            Progress::Done(report) if stream.is_plain() || !matches!(report.outcome, Ok(()) | Err(Failure::Cut(_))) => {
                 // The stream is closed before the reply says that all is done.
                 drop(stream);
                 Stepped::Ended(running.end(report))

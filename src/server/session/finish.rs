@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::{Input, Session};
 use crate::job::{Failure, Representation};
 use crate::limits::UPLOAD_LOGGED_AFTER;
+use crate::listing::Cut;
 use crate::log::{Direction, Shown, Transfer};
 use crate::server::context::Context;
 use crate::server::data::Ended;
@@ -42,6 +43,13 @@ impl Session {
             ended.report.outcome = Err(Failure::ConnectionLost);
         }
         self.interpreter.finished(&ended.report);
+        if let Err(Failure::Cut(cut)) = ended.report.outcome {
+            let text = match cut {
+                Cut::Depth => "a listing was cut: LIST -R goes no deeper",
+                Cut::Entries => "a listing was cut: LIST -R shows no more entries",
+            };
+            self.told.warn(self.peer().ip(), text);
+        }
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let time = i64::try_from(time).unwrap_or(i64::MAX);
         let Some(account) = self.interpreter.logged_in().map(|logged_in| &logged_in.account) else { return };
@@ -124,6 +132,7 @@ fn reason(failure: &Failure) -> String {
         Failure::Stalled => "nothing moved for too long",
         Failure::TooSlow => "it was slower than --min-rate",
         Failure::Shrunk => "the file became shorter",
+        Failure::Cut(_) => "it was longer than one may be",
         Failure::Stopping => "the server is stopping",
         Failure::Truncated => "the end was not announced",
         Failure::NoConnection(_) | Failure::NotReused | Failure::Handshake => "there was no data connection",

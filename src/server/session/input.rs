@@ -14,19 +14,11 @@ use crate::server::context::Context;
 pub(super) struct Pace {
     /// Until when those that were carried out are paid for; see [`crate::server::meter::Meter`].
     paid: Instant,
-    told: Told,
-}
-
-/// Whether the log was told that the session is slowed down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    NotYet,
-    Yes,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Pace {
-        Pace { paid: now, told: Told::NotYet }
+        Pace { paid: now }
     }
 }
 
@@ -86,10 +78,8 @@ impl Session {
 
     /// Commands wait that came too fast.
     pub(super) fn tell_of_pace(&mut self) {
-        if self.pace.told == Told::NotYet {
-            self.pace.told = Told::Yes;
-            log::warn!("{}: sends commands faster than --commands-per-second; they wait", self.peer().ip());
-        }
+        let peer = self.peer().ip();
+        self.told.warn(peer, "sends commands faster than --commands-per-second; they wait");
     }
 
     /// Closing with unread octets would reset the connection, and the last reply might be lost with it.

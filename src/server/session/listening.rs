@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Session, Warned};
+use super::Session;
 use crate::net::{DataListener, is_private};
 use crate::protocol::command::Passive;
 use crate::server::context::Context;
@@ -33,8 +33,8 @@ impl Session {
 
     /// A client from outside cannot reach an address that means something only in here.
     fn warn_of_private(&mut self, told: IpAddr) {
-        if self.warned == Warned::No && is_private(told) && !is_private(self.peer().ip()) {
-            self.warned = Warned::Yes;
+        let unreachable = is_private(told) && !is_private(self.peer().ip());
+        if unreachable && self.told.is_first("was told to connect to a private address") {
             log::warn!("{}: was told to connect to {told}, a private address; see --passive-address", self.peer().ip());
         }
     }

@@ -20,6 +20,7 @@ use super::errand::{Errand, Return};
 use super::rates::Allowance;
 use crate::job::Failure;
 use crate::limits::{CLOSE_TIMEOUT, COMMANDS_PER_TURN, OUTPUT_OCTETS_MAX};
+use crate::log::Once;
 use crate::net::Stream;
 use crate::net::tls::{Connection, Session as TlsSession};
 use crate::protocol::state::Protection;
@@ -98,17 +99,11 @@ pub struct Session {
     /// When the client was last heard of.
     active: Instant,
     pace: Pace,
-    warned: Warned,
+    /// What the log was told of it.
+    told: Once,
     channel: Channel,
     /// The TLS of the control connection, to which data connections are bound.
     tls: Option<Arc<TlsSession>>,
-}
-
-/// Whether the log was told that the client cannot reach what PASV tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Warned {
-    Yes,
-    No,
 }
 
 impl Session {
@@ -132,7 +127,7 @@ impl Session {
             began: now,
             active: now,
             pace: Pace::new(now),
-            warned: Warned::No,
+            told: Once::default(),
         }
     }
 
