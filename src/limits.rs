@@ -89,7 +89,7 @@ pub const LOG_REST: Duration = Duration::from_millis(20);
 pub const RESOLVE_EVERY: Duration = Duration::from_secs(300);
 /// How often a silent control connection is probed by TCP, so that NAT tables keep it and dead peers are found.
 pub const KEEPALIVE: Duration = Duration::from_secs(60);
-/// The longest idle time that SITE IDLE may ask for.
+/// The longest idle time that SITE IDLE may ask for where `--idle-timeout` is off; else it is that.
 pub const SITE_IDLE_MAX: Duration = Duration::from_secs(7_200);
 /// Random letters and digits in the name that STOU makes: nobody guesses it, and nobody else has it.
 pub const UNIQUE_NAME_OCTETS: usize = 16;

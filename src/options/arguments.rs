@@ -157,7 +157,8 @@ pub(super) struct Arguments {
     pub(super) abuse: AbuseArguments,
 
     /// Time after which a session without a command or transfer is closed, in
-    /// seconds (or 90s, 15m, 1h); 0: never
+    /// seconds (or 90s, 15m, 1h), and the longest that SITE IDLE may ask for;
+    /// 0: never, unless a client asks for it
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "TIME", env = "FERRYD_IDLE_TIMEOUT", default_value = "300", value_parser = value::period)]
     #[arg(help_heading = "Limits")]

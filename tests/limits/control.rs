@@ -149,11 +149,11 @@ fn a_client_that_reads_no_replies_is_not_read_from() {
     for number in 0..500 {
         tree.file(format!("file{number}"), "");
     }
-    let server = serve(&tree, &["--idle-timeout", "1"]);
+    let server = serve(&tree, &[]);
     let (mut other, descriptors) = (login(&server), server.descriptors());
-    other.expect("SITE IDLE 7200", 200);
     for line in ["NOOP\r\n", "HELP\r\n", "STAT /\r\n", "MLST\r\n"] {
-        let client = login(&server);
+        let mut client = login(&server);
+        client.expect("SITE IDLE 1", 200);
         let before = peak(&server);
         client.stream().set_nonblocking(true).unwrap();
         // A client that pushes as hard as it can; the server stops it by not reading.
@@ -269,7 +269,7 @@ fn names_and_passwords_have_a_longest() {
 #[test]
 fn site_idle_has_a_longest() {
     let tree = Tree::new();
-    let server = serve(&tree, &[]);
+    let server = serve(&tree, &["--idle-timeout", "0"]);
     let mut client = login(&server);
     let longest = SITE_IDLE_MAX.as_secs();
     client.expect(format!("SITE IDLE {longest}"), 200);

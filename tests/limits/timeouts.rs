@@ -25,14 +25,24 @@ fn an_idle_session_is_told_421_and_closed() {
     let mut client = login(&server);
     client.expect("EPSV", 229);
     assert_eq!(client.read_reply().code, 421);
-    // SITE IDLE changes it, for this session.
-    let mut patient = login(&server);
-    patient.expect("SITE IDLE 7200", 200);
-    wait_for_idle_end(&server);
-    wait_for_idle_end(&server);
+}
+
+#[test]
+fn site_idle_is_for_one_session_and_never_longer_than_the_option() {
+    let tree = Tree::new();
+    let server = serve(&tree, &["--idle-timeout", "15m"]);
+    let (mut hasty, mut patient) = (login(&server), login(&server));
+    hasty.expect("SITE IDLE 1", 200);
+    for longer in ["901", "7200"] {
+        let reply = patient.expect(format!("SITE IDLE {longer}"), 501);
+        assert!(reply.text().contains("from 1 to 900"), "{reply}");
+    }
+    assert!(patient.expect("SITE IDLE", 200).text().contains(" 900 "));
+    patient.expect("SITE IDLE 900", 200);
+    assert_eq!(hasty.read_reply().code, 421);
     patient.expect("NOOP", 200);
-    patient.expect("SITE IDLE 1", 200);
-    assert_eq!(patient.read_reply().code, 421);
+    // An operator may be more patient than the bound that holds without him.
+    login(&serve(&tree, &["--idle-timeout", "3h"])).expect("SITE IDLE 10800", 200);
 }
 
 #[test]

@@ -246,7 +246,7 @@ fn site_umask(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     Ok(Outcome::Reply(Reply::new(200, format!("The umask is {:03o} now.", session.umask))))
 }
 
-/// Shows or sets how long this session may be silent.
+/// Shows or sets how long this session may be silent: no longer than the operator has it.
 fn site_idle(session: &mut LoggedIn, argument: &[u8]) -> Answer {
     if argument.is_empty() {
         let text = match session.idle_timeout {
@@ -255,9 +255,9 @@ fn site_idle(session: &mut LoggedIn, argument: &[u8]) -> Answer {
         };
         return Ok(Outcome::Reply(Reply::new(200, text)));
     }
-    let seconds = argument::decimal(argument).filter(|seconds| (1..=SITE_IDLE_MAX.as_secs()).contains(seconds));
-    let seconds = seconds.ok_or_else(|| {
-        Refusal::Argument(format!("SITE IDLE takes seconds from 1 to {}.", SITE_IDLE_MAX.as_secs()).into())
-    })?;
+    let longest = session.settings.idle_timeout.unwrap_or(SITE_IDLE_MAX).as_secs();
+    let seconds = argument::decimal(argument).filter(|seconds| (1..=longest).contains(seconds));
+    let seconds =
+        seconds.ok_or_else(|| Refusal::Argument(format!("SITE IDLE takes seconds from 1 to {longest}.").into()))?;
     Ok(Outcome::Idle(Duration::from_secs(seconds), Reply::new(200, format!("Idle time is {seconds} seconds now."))))
 }
