@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::time::Instant;
 
 use ferryd::limits::ACCEPTS_PER_TURN;
 
@@ -33,10 +34,14 @@ fn one_session_too_many_is_told_421() {
     let tree = Tree::new();
     let server = serve(&tree, &["--max-sessions", "3"]);
     let mut sessions: Vec<Client> = (0..3).map(|_| login(&server)).collect();
-    for _ in 0..10 {
+    let begin = Instant::now();
+    for _ in 0..50 {
         let text = refusal(TcpStream::connect(server.address()).unwrap());
         assert!(text.starts_with("421 ") && text.ends_with("\r\n") && text.lines().count() == 1, "{text:?}");
     }
+    let most = 1 + begin.elapsed().as_secs() as usize;
+    let log = server.wait_for_log("127.0.0.1: refused: 421 Too many sessions; try again later.");
+    assert!(log.matches("refused").count() <= most && most < 25, "more than {most} lines:\n{log}");
     for client in &mut sessions {
         client.expect("NOOP", 200);
     }
@@ -53,7 +58,13 @@ fn one_address_has_its_own_limit() {
     let tree = Tree::new();
     let server = serve(&tree, &["--max-sessions-per-address", "2"]);
     let _two = [login(&server), login(&server)];
-    assert!(refusal(TcpStream::connect(server.address()).unwrap()).starts_with("421 "));
+    let begin = Instant::now();
+    for _ in 0..50 {
+        assert!(refusal(TcpStream::connect(server.address()).unwrap()).starts_with("421 "));
+    }
+    let most = 1 + begin.elapsed().as_secs() as usize;
+    let log = server.wait_for_log("127.0.0.1: refused: 421 Too many sessions from your address.");
+    assert!(log.matches("refused").count() <= most && most < 25, "more than {most} lines:\n{log}");
     // Another address is not concerned.
     let mut others: Vec<TcpStream> = (0..2).map(|_| connect_from([127, 0, 0, 2], server.address())).collect();
     for stream in &mut others {
@@ -62,6 +73,8 @@ fn one_address_has_its_own_limit() {
         assert_eq!(&greeting, b"220 ");
     }
     assert!(refusal(connect_from([127, 0, 0, 2], server.address())).starts_with("421 "));
+    // It is told of all the same, however much there was to tell of the first.
+    server.wait_for_log("127.0.0.2: refused: 421 Too many sessions from your address.");
     drop(others.pop());
     wait_until("the other address has room again", || {
         let mut stream = connect_from([127, 0, 0, 2], server.address());

@@ -60,7 +60,7 @@ impl Tell {
 #[derive(Debug)]
 pub struct Admission {
     sessions: usize,
-    by_network: HashMap<Network, usize>,
+    by_network: HashMap<Network, Present>,
     sessions_max: usize,
     per_address_max: usize,
     /// `--connections-per-second`.
@@ -69,6 +69,16 @@ pub struct Admission {
     spare: Option<OwnedFd>,
     /// When the log was last told that there are none.
     shortage_told: Option<Instant>,
+    /// When the log was last told that somebody was refused because there are too many sessions.
+    full_told: Option<Instant>,
+}
+
+/// Who is here from one network: it is forgotten with its last session.
+#[derive(Debug, Default)]
+struct Present {
+    sessions: usize,
+    /// When the log was last told that there may be no more of them.
+    told: Option<Instant>,
 }
 
 impl Admission {
@@ -84,9 +94,16 @@ impl Admission {
     }
 
     fn limited(sessions_max: usize, per_address_max: usize) -> Admission {
-        let (by_network, arrivals) = (HashMap::new(), None);
-        let spare = spare_descriptor();
-        Admission { sessions: 0, by_network, sessions_max, per_address_max, arrivals, spare, shortage_told: None }
+        Admission {
+            sessions: 0,
+            by_network: HashMap::new(),
+            sessions_max,
+            per_address_max,
+            arrivals: None,
+            spare: spare_descriptor(),
+            shortage_told: None,
+            full_told: None,
+        }
     }
 
     /// Accepts the next connection, if it is within the limits.
@@ -109,7 +126,7 @@ impl Admission {
         if let Some((reply, tell)) = self.refusal(address, bans, now) {
             return refuse(stream, peer, control, reply, tell);
         }
-        *self.by_network.entry(Network::of(address)).or_default() += 1;
+        self.by_network.entry(Network::of(address)).or_default().sessions += 1;
         self.sessions += 1;
         Accepted::Session(stream, peer)
     }
@@ -123,10 +140,15 @@ impl Admission {
             return Some(("421 Too many connections in a second from your address; try again.\r\n", tell));
         }
         if self.sessions >= self.sessions_max {
-            return Some(("421 Too many sessions; try again later.\r\n", Tell::Now));
+            let tell = Tell::once_in_a_while(&mut self.full_told, now, REFUSALS_TOLD_EVERY);
+            return Some(("421 Too many sessions; try again later.\r\n", tell));
         }
-        let of_network = self.by_network.get(&Network::of(address)).copied().unwrap_or(0);
-        (of_network >= self.per_address_max).then_some(("421 Too many sessions from your address.\r\n", Tell::Now))
+        let present = self.by_network.get_mut(&Network::of(address))?;
+        if present.sessions < self.per_address_max {
+            return None;
+        }
+        let tell = Tell::once_in_a_while(&mut present.told, now, REFUSALS_TOLD_EVERY);
+        Some(("421 Too many sessions from your address.\r\n", tell))
     }
 
     fn failed(&mut self, error: &io::Error, door: &Door, now: Instant) -> Accepted {
@@ -157,9 +179,9 @@ impl Admission {
     pub fn leave(&mut self, address: IpAddr) {
         self.sessions = self.sessions.saturating_sub(1);
         let network = Network::of(address);
-        if let Some(of_network) = self.by_network.get_mut(&network) {
-            *of_network -= 1;
-            if *of_network == 0 {
+        if let Some(present) = self.by_network.get_mut(&network) {
+            present.sessions -= 1;
+            if present.sessions == 0 {
                 self.by_network.remove(&network);
             }
         }
