@@ -26,6 +26,9 @@ pub enum NoLogin {
     WouldWait(Box<Account>),
     /// It is not the user's fault, and may go well the next time.
     OutOfResources,
+    /// He has shown who he is, and there is no root for him: the log was told why.
+    NoRoot,
+    /// He has not shown who he is.
     Refused,
 }
 
@@ -36,7 +39,7 @@ impl Ground {
             Ok((root, Within::Nothing)) => {
                 drop(root);
                 log::error!("{:?} cannot log in: {}", account.name, outside(&account.root));
-                Err(NoLogin::Refused)
+                Err(NoLogin::NoRoot)
             }
             Ok((mut root, Within::Whole | Within::Part)) => {
                 root.set_patience(Patience::CachedOnly);
@@ -47,7 +50,7 @@ impl Ground {
                 log::error!("the directory {} of {:?} cannot be opened: {error}", account.root.display(), account.name);
                 match error {
                     fs::Error::Os(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Err(NoLogin::OutOfResources),
-                    _ => Err(NoLogin::Refused),
+                    _ => Err(NoLogin::NoRoot),
                 }
             }
         }

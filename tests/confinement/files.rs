@@ -296,6 +296,8 @@ fn a_root_that_was_replaced_is_outside() {
     assert!(log_in(&server, "a").is_none() && log_in(&server, "late").is_none());
     let log = server.wait_for_log("\"late\" cannot log in: ");
     assert!(log.contains(&format!("{} is outside of the sandbox", tree.at("srv").display())), "{log}");
+    // Their passwords were right.
+    assert!(!server.log().contains("login failed"), "{log}");
     // Who was in it stays in it.
     assert_eq!(before.retrieve("f").0, b"old");
 }

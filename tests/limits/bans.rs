@@ -2,6 +2,9 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::time::Instant;
+
+use ferryd::limits::LOGIN_REFUSAL_STEP;
 
 use super::{connect_from, login, serve, wait_until};
 use crate::support::{Client, Server, Tree};
@@ -75,6 +78,47 @@ fn a_login_that_succeeds_makes_no_failure_undone() {
         login(&server);
     }
     fail(&mut Client::connect(server.address()));
+    server.wait_for_log("127.0.0.1: banned for 3600 s: 3 failed logins");
+}
+
+#[test]
+fn who_has_the_right_password_and_no_directory_does_not_guess() {
+    let tree = Tree::new();
+    tree.directory("home");
+    for helpers in ["2", "0"] {
+        let home = tree.directory("home").at("home");
+        let user = format!("v:secret:{}", home.display());
+        let server = serve(&tree, &["--user", &user, "--ban-after", "2", "--ban-for", "1h", "--helpers", helpers]);
+        std::fs::remove_dir(&home).unwrap();
+        let try_both = |client: &mut Client| {
+            for password in ["wrong", "secret"] {
+                let begin = Instant::now();
+                client.expect("USER v", 331);
+                client.expect(format!("PASS {password}"), 530);
+                // It is told as late as one that is wrong, and in the same words.
+                assert!(begin.elapsed() >= LOGIN_REFUSAL_STEP, "{password}: {:?}", begin.elapsed());
+            }
+        };
+        try_both(&mut Client::connect(server.address()));
+        let mut client = Client::connect(server.address());
+        client.expect("USER v", 331);
+        client.expect("PASS secret", 530);
+        let log = server.wait_for_log("of \"v\" cannot be opened");
+        assert!(!log.contains("banned") && server.log().matches("login failed for").count() == 1, "{}", server.log());
+        assert!(knock(&server).starts_with("220 "));
+    }
+}
+
+#[test]
+fn a_login_that_succeeds_forgives_nothing() {
+    let tree = Tree::new();
+    let server = serve(&tree, &["--ban-after", "3", "--ban-for", "1h"]);
+    let mut client = Client::connect(server.address());
+    for _ in 0..2 {
+        fail(&mut client);
+        login(&server);
+    }
+    fail(&mut client);
     server.wait_for_log("127.0.0.1: banned for 3600 s: 3 failed logins");
 }
 

@@ -56,17 +56,23 @@ impl Session {
             }
             // Nobody is to be told that his password is wrong, or to count as one who guesses.
             Err(NoLogin::OutOfResources) => self.interpreter.farewell("Out of resources; try again later."),
-            Err(NoLogin::Refused | NoLogin::WouldWait(_)) => {
+            Err(NoLogin::Refused) => {
                 log::warn!("{}: login failed for {}", self.peer().ip(), Shown(&user));
                 self.count_failure(context);
-                let steps = since.elapsed().as_millis() / LOGIN_REFUSAL_STEP.as_millis() + 1;
-                let wait = LOGIN_REFUSAL_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
-                let at = since + wait;
-                self.away = Away::Refusal(at);
-                if context.phase != Phase::Serving {
-                    self.refuse();
-                }
+                self.refuse_later(since, context);
             }
+            // The client must not see that the password was right; but who has the right one does not guess.
+            Err(NoLogin::NoRoot | NoLogin::WouldWait(_)) => self.refuse_later(since, context),
+        }
+    }
+
+    /// Has credentials that came at `since` refused when it tells nothing.
+    fn refuse_later(&mut self, since: Instant, context: &Context) {
+        let steps = since.elapsed().as_millis() / LOGIN_REFUSAL_STEP.as_millis() + 1;
+        let wait = LOGIN_REFUSAL_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+        self.away = Away::Refusal(since + wait);
+        if context.phase != Phase::Serving {
+            self.refuse();
         }
     }
 
