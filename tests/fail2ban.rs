@@ -119,6 +119,15 @@ fn the_filter_finds_those_who_misbehave_and_nobody_else() {
     let mut others: Vec<_> = (0..4).map(|_| knock([127, 0, 0, 3], server.address())).collect();
     others.extend((0..4).map(|_| knock([127, 0, 0, 4], server.address())));
     assert!(others.iter().any(|(_, line)| line.starts_with("421 Too many sessions; try again later")), "{others:?}");
+    // A stranger at somebody's data port: it is the stranger who is found.
+    let listening = good.expect("EPSV", 229);
+    let port = good.epsv_address(&listening);
+    good.expect("STOR up", 150);
+    for stranger in [6, 7] {
+        knock([127, 0, 0, stranger], port);
+    }
+    drop(good.dial(port));
+    assert_eq!(good.read_reply().code, 226);
     good.expect("QUIT", 221);
     assert_eq!(server.stop().code(), Some(0));
 
@@ -133,5 +142,6 @@ fn the_filter_finds_those_who_misbehave_and_nobody_else() {
     );
     assert_eq!(of(1), 6 + 1 + lines("127.0.0.1: refused: 421 Too many failed"), "{found:?}\n{text}");
     assert!(of(2) >= 1 && of(2) == lines("127.0.0.2: refused: 421 Too many"), "{found:?}\n{text}");
-    assert_eq!(found.len(), of(1) + of(2), "somebody else is found: {found:?}\n{text}");
+    assert_eq!((of(6), of(7)), (1, 0), "one line a session: {found:?}\n{text}");
+    assert_eq!(found.len(), of(1) + of(2) + of(6), "somebody else is found: {found:?}\n{text}");
 }

@@ -77,11 +77,11 @@ impl DataListener {
         None
     }
 
-    /// Takes the connection of `client`; others are dropped, and the listener goes on.
+    /// Takes the connection of `client`; others are dropped, of whom `tell` is told, and the listener goes on.
     ///
     /// # Errors
     /// `WouldBlock` where the client has not come yet.
-    pub fn accept(&self, client: IpAddr) -> io::Result<Stream> {
+    pub fn accept(&self, client: IpAddr, mut tell: impl FnMut(IpAddr)) -> io::Result<Stream> {
         for _ in 0..STRANGERS_PER_TURN {
             match self.listener.accept() {
                 Ok((stream, from)) => {
@@ -89,10 +89,7 @@ impl DataListener {
                     if from.ip() == client {
                         return Ok(Stream::new(stream));
                     }
-                    log::warn!(
-                        "{client}: a data connection from {} was dropped: it must come from {client}",
-                        from.ip()
-                    );
+                    tell(from.ip());
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -174,6 +174,10 @@ fn a_stranger_is_dropped_and_the_listener_goes_on() {
         assert_eq!(client.read_reply().code, 226);
         assert!(strangers.into_iter().all(was_dropped), "a stranger was served");
     }
+    // The log has one line of it, which begins with the stranger.
+    let told = "[WARN] 127.0.0.3: dropped: a data connection to a port that was opened for 127.0.0.1\n";
+    server.wait_for_log(told);
+    assert_eq!(server.log().matches("dropped").count(), 1, "{}", server.log());
     // For uploads as well: what a stranger sends is in no file.
     let reply = client.expect("EPSV", 229);
     let address = client.epsv_address(&reply);

@@ -55,7 +55,7 @@ impl Listening {
         if !due {
             return Stepped::Nothing;
         }
-        match self.listener.accept(turn.peer.ip()) {
+        match self.listener.accept(turn.peer.ip(), |who| turn.tell_of_stranger(who)) {
             Ok(stream) => (self.come, self.look) = (Some(stream), Look::Never),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 turn.ready.clear(Readiness::READ);

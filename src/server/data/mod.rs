@@ -9,13 +9,14 @@ mod running;
 
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::context::Context;
 use crate::job::{Failure, Job};
 use crate::limits::REPLY_HELD;
+use crate::log::Once;
 use crate::net::tls::{Connection, HandshakeError, Session as TlsSession};
 use crate::net::{self, DataListener, Stream, dial};
 use crate::reactor::{Key, Part, Readiness};
@@ -75,6 +76,8 @@ pub struct Turn<'a> {
     keeping: &'a mut Keeping,
     /// How fast the session may be, where there is a limit.
     allowance: Option<&'a mut Allowance>,
+    /// What the log was told of the session.
+    told: &'a mut Once,
 }
 
 impl<'a> Turn<'a> {
@@ -85,8 +88,17 @@ impl<'a> Turn<'a> {
         ready: &'a mut Readiness,
         keeping: &'a mut Keeping,
         allowance: &'a mut Option<Box<Allowance>>,
+        told: &'a mut Once,
     ) -> Turn<'a> {
-        Turn { key, peer, ready, keeping, allowance: allowance.as_deref_mut() }
+        Turn { key, peer, ready, keeping, allowance: allowance.as_deref_mut(), told }
+    }
+
+    /// The log hears of a stranger at the data port: he comes first in the line, because it is he who should be kept
+    /// out, and it is one line a session, because he can come as often as he likes.
+    fn tell_of_stranger(&mut self, stranger: IpAddr) {
+        if self.told.is_first("a stranger at the data port") {
+            log::warn!("{stranger}: dropped: a data connection to a port that was opened for {}", self.peer.ip());
+        }
     }
 
     /// Registers a stream that has to wait.
@@ -225,7 +237,8 @@ impl Data {
         order: Box<Order>,
         context: &Context,
     ) -> Stepped {
-        match come.map_or_else(|| listener.accept(turn.peer.ip()), Ok) {
+        let taken = come.map_or_else(|| listener.accept(turn.peer.ip(), |who| turn.tell_of_stranger(who)), Ok);
+        match taken {
             Ok(stream) => {
                 turn.keeping.offer(listener, context.now);
                 self.connected(turn, stream, order, context)

@@ -204,7 +204,7 @@ impl Session {
                 self.interpreter.returned(*deferred);
             }
             Return::Step(stream, transfer, progress) => {
-                let turn = Turn::new(key, self.peer(), ready, &mut self.keeping, &mut self.allowance);
+                let turn = Turn::new(key, self.peer(), ready, &mut self.keeping, &mut self.allowance, &mut self.told);
                 let stepped = self.data.returned(turn, stream, transfer, progress, context);
                 self.stepped(stepped, ready, context);
             }
@@ -245,7 +245,7 @@ impl Session {
                 self.spend_commands(carried_out, context);
             }
             commands = commands.saturating_sub(carried_out);
-            let turn = Turn::new(key, self.peer(), ready, &mut self.keeping, &mut self.allowance);
+            let turn = Turn::new(key, self.peer(), ready, &mut self.keeping, &mut self.allowance, &mut self.told);
             let stepped = self.data.step(turn, &mut octets, context);
             let stepped = self.stepped(stepped, ready, context);
             if !acted && carried_out == 0 && !stepped {
