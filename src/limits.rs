@@ -53,7 +53,8 @@ pub const LOGIN_REFUSAL_STEP: Duration = Duration::from_secs(1);
 /// in: 256 KiB each, where the options want it. An attacker who comes from more of them than that counts for the rest.
 pub const NETWORKS_REMEMBERED: usize = 4_096;
 /// How often the log is told that connections of one address are refused because it is banned, connects too often or
-/// has too many sessions; that any are because the server is full; and that there are no descriptors for any.
+/// has too many sessions; that any are because the server is full; that there are no descriptors for any; and that too
+/// many logins wait.
 pub const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(1);
 /// How often the log is told that failed logins cannot be counted, because so many addresses are banned.
 pub const CROWD_TOLD_EVERY: Duration = Duration::from_secs(60);

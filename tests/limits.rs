@@ -13,6 +13,8 @@ mod control;
 mod descriptors;
 #[path = "limits/listings.rs"]
 mod listings;
+#[path = "limits/logins.rs"]
+mod logins;
 #[path = "limits/loris.rs"]
 mod loris;
 #[path = "limits/pace.rs"]

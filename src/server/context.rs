@@ -64,6 +64,8 @@ pub struct Context {
     /// How many commands a session may give in a second.
     pub commands: Option<Meter>,
     pub login_timeout: Option<Duration>,
+    /// When the log was last told that too many logins wait.
+    pub crowd_told: Option<Instant>,
     pub data_timeout: Option<Duration>,
     pub floor: Option<Floor>,
     /// How fast data may go.

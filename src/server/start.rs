@@ -213,6 +213,7 @@ fn build(
             passive_address,
             commands: options.abuse.commands_per_second.map(|most| Meter::new(most.get(), Duration::from_secs(1))),
             login_timeout: options.login_timeout,
+            crowd_told: None,
             data_timeout: options.data_timeout,
             floor: options.abuse.min_rate.map(|rate| Floor::new(rate, options.data_timeout)),
             rates: Rates::new(options.abuse.rates, Instant::now()),

@@ -47,7 +47,7 @@ pub enum Tell {
 
 impl Tell {
     /// Once in `pause`; `told` is when it last was.
-    fn once_in_a_while(told: &mut Option<Instant>, now: Instant, pause: Duration) -> Tell {
+    pub fn once_in_a_while(told: &mut Option<Instant>, now: Instant, pause: Duration) -> Tell {
         if told.is_some_and(|told| now < told + pause) {
             return Tell::Never;
         }

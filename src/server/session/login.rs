@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Away, Session};
 use crate::account::{Account, Credentials, Proof};
 use crate::fs::{Patience, Root};
-use crate::limits::LOGIN_REFUSAL_STEP;
+use crate::limits::{LOGIN_REFUSAL_STEP, REFUSALS_TOLD_EVERY};
 use crate::log::Shown;
 use crate::net::Network;
 use crate::options::Banning;
@@ -37,7 +37,9 @@ impl Session {
         };
         if context.helpers.lend(key, errand).is_err() {
             self.away = Away::Nothing;
-            log::warn!("{}: refused: 421 Too many logins at once", self.peer().ip());
+            if Tell::once_in_a_while(&mut context.crowd_told, context.now, REFUSALS_TOLD_EVERY) == Tell::Now {
+                log::warn!("{}: refused: 421 Too many logins at once", self.peer().ip());
+            }
             self.interpreter.farewell("Too many logins at once; try again later.");
         }
     }
