@@ -19,8 +19,7 @@ pub use selection::{Selection, Style};
 
 use crate::fs::{self, Directory, Errno, Facts, Kind, Patience, Root, VirtualPath, glob};
 use crate::limits::{
-    LISTING_OCTETS_AHEAD, LISTING_READS_PER_STEP, PATTERN_OCTETS_MAX, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX,
-    SORTED_ENTRIES_MAX,
+    LISTING_OCTETS_AHEAD, LISTING_READS_PER_STEP, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX, SORTED_ENTRIES_MAX,
 };
 use memo::Memo;
 use order::{Form, Order};
@@ -191,7 +190,7 @@ impl Listing {
         if !glob::is_pattern(leaf) {
             return Err(fs::Error::Os(Errno::NOENT));
         }
-        if leaf.len() > PATTERN_OCTETS_MAX {
+        if selection.is_too_long() {
             return Err(fs::Error::Os(Errno::NAMETOOLONG));
         }
         let shown = selection.written.len() - leaf.len().min(selection.written.len());

@@ -3,7 +3,8 @@
 use super::facts::FactSet;
 use super::order::Switches;
 use crate::account::Rights;
-use crate::fs::VirtualPath;
+use crate::fs::{VirtualPath, glob};
+use crate::limits::PATTERN_OCTETS_MAX;
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,12 @@ impl Selection {
     /// LIST and NLST: the name as it is, else as a pattern.
     pub fn new(path: VirtualPath, written: &[u8], switches: &[u8]) -> Selection {
         Selection { path, written: written.to_vec(), switches: Switches::parse(switches), pattern: Pattern::Allowed }
+    }
+
+    /// Whether it is a pattern beyond `PATTERN_OCTETS_MAX`. It cannot be a name: none is so long.
+    pub fn is_too_long(&self) -> bool {
+        let leaf = self.path.split().map(|(_, leaf)| leaf).unwrap_or_default();
+        self.pattern == Pattern::Allowed && leaf.len() > PATTERN_OCTETS_MAX && glob::is_pattern(leaf)
     }
 
     /// MLSD: the name as it is, and every entry.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::fs::{self, Errno};
 use crate::job::{Failure, Report};
-use crate::limits::{LINE_OCTETS_MAX, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX};
+use crate::limits::{LINE_OCTETS_MAX, PATTERN_OCTETS_MAX, RECURSION_DEPTH_MAX, RECURSION_ENTRIES_MAX};
 use crate::listing::Cut;
 
 /// A reply code (RFC 959 section 4.2).
@@ -139,6 +139,8 @@ pub enum Refusal {
     Unavailable(Cow<'static, str>),
     /// 553: a file name that is not allowed.
     Name(&'static str),
+    /// 553: a pattern that is longer than any name.
+    PatternTooLong,
     /// 554: a restart position beyond the end (RFC 3659 section 5).
     RestartPosition,
     /// What the file system said.
@@ -163,6 +165,9 @@ impl Refusal {
             Refusal::NotAllowed => Reply::new(550, "Permission denied: this user may not do that."),
             Refusal::Unavailable(text) => Reply::new(550, text.clone()),
             Refusal::Name(text) => Reply::new(553, *text),
+            Refusal::PatternTooLong => {
+                Reply::new(553, format!("The pattern is too long: at most {PATTERN_OCTETS_MAX} octets."))
+            }
             Refusal::RestartPosition => Reply::new(554, "The restart position is beyond the end of the file."),
             Refusal::Kernel(errno) => kernel_reply(*errno),
         }

@@ -31,6 +31,10 @@ fn a_bomb_in_a_large_directory_holds_up_nobody() {
         assert!(status.code == 212 && status.text().contains("There may be more"), "{status}");
         // No name is so long, and no pattern either.
         let long = format!("NLST {}", "*a".repeat(128));
-        assert!([550, 553].contains(&client.list(&long).1.code));
+        let reply = client.list(&long).1;
+        assert!(reply.code == 553 && reply.text().contains("255"), "{reply}");
+        client.expect(long.replacen("NLST", "STAT", 1), 553);
+        server.wait_for_log("[WARN] 127.0.0.1: sent a pattern that is too long");
+        assert_eq!(server.log().matches("too long").count(), 1, "once a session");
     }
 }

@@ -180,10 +180,20 @@ fn nlst(session: &mut LoggedIn, argument: &[u8]) -> Answer {
 }
 
 fn send_listing(session: &mut LoggedIn, argument: &[u8], style: listing::Style) -> Answer {
-    let selection = select(session, argument)?;
+    let selection = select_bounded(session, argument)?;
     let listing = Listing::new(&session.root, selection, style, session.settings.format.clone())?;
     let job = Job::List { listing: Box::new(listing) };
     Ok(Outcome::Transfer(Reply::new(150, "Here comes the listing."), job))
+}
+
+/// As `select`, but for a pattern that is longer than one may be.
+fn select_bounded(session: &mut LoggedIn, argument: &[u8]) -> Result<Selection, Refusal> {
+    let selection = select(session, argument)?;
+    if selection.is_too_long() {
+        session.told.warn(session.peer, "sent a pattern that is too long");
+        return Err(Refusal::PatternTooLong);
+    }
+    Ok(selection)
 }
 
 /// Reads `[-switches] [pathname]`. Words that begin with `-` are switches, unless a file of that name exists.
@@ -218,7 +228,7 @@ fn stat(session: &mut LoggedIn, argument: &[u8]) -> Answer {
         return Ok(Outcome::Status);
     }
     session.need(Right::List)?;
-    let selection = select(session, argument)?;
+    let selection = select_bounded(session, argument)?;
     let kind = session.root.facts(&selection.path).map(|facts| facts.kind);
     let code = if matches!(kind, Ok(Kind::Directory) | Err(_)) { 212 } else { 213 };
     let listing = Listing::new(&session.root, selection, listing::Style::Long, session.settings.format.clone())?;
