@@ -92,6 +92,7 @@ impl Interpreter {
         self.commands += 1;
         self.forget_rename("");
         self.forget_restart("");
+        self.told.warn(self.peer.ip(), "sent a line that is too long");
         self.refuse(&Refusal::LineTooLong);
         if first {
             self.close();

@@ -23,6 +23,7 @@ use crate::account::{Credentials, Proof};
 use crate::fs::Patience;
 use crate::job::Job;
 use crate::limits::{OUTPUT_OCTETS_MAX, WAITING_OCTETS_MAX};
+use crate::log::Once;
 use command::{Answer, Command, Outcome, Passive};
 use line::{Lines, Taken};
 use reply::{Refusal, Reply};
@@ -100,6 +101,8 @@ pub struct Interpreter {
     /// What to do after the reply that was just written.
     next: Option<Action>,
     login_failures: u32,
+    /// What the log was told of it.
+    told: Once,
     /// How many commands were carried out; the first line alone may be an HTTP request.
     commands: u64,
 }
@@ -137,6 +140,7 @@ impl Interpreter {
             waiting: Waiting::Nothing,
             next: None,
             login_failures: 0,
+            told: Once::default(),
             commands: 0,
         };
         interpreter.say(&Reply::new(220, "ferryd ready."));

@@ -42,6 +42,8 @@ fn a_line_that_is_too_long_is_one_500() {
         client.expect(line(length), 500);
         client.expect("NOOP", 200);
     }
+    server.wait_for_log("[WARN] 127.0.0.1: sent a line that is too long");
+    assert_eq!(server.log().matches("too long").count(), 1, "once a session");
     // Also before its end has come, and however long it goes on.
     let before = resident(&server);
     let piece = vec![b'n'; 1024 * 1024];
@@ -176,6 +178,7 @@ fn a_client_that_reads_no_replies_is_not_read_from() {
         assert!(after < bound, "{line:?}: {before} octets of memory became {after} for {sent} octets");
         // In the end it is closed.
         wait_until("the client that reads nothing is gone", || server.descriptors() <= descriptors);
+        server.wait_for_log("[WARN] 127.0.0.1: did not read its replies");
     }
 }
 

@@ -25,6 +25,7 @@ fn an_idle_session_is_told_421_and_closed() {
     let mut client = login(&server);
     client.expect("EPSV", 229);
     assert_eq!(client.read_reply().code, 421);
+    server.wait_for_log("[INFO] 127.0.0.1: was silent for the idle timeout");
 }
 
 #[test]
@@ -78,6 +79,7 @@ fn a_login_that_takes_too_long_is_told_421() {
     let mut logged_in = login(&server);
     assert_eq!((silent.read_reply().code, named.read_reply().code), (421, 421));
     assert!(silent.closed() && named.closed());
+    server.wait_for_log("[WARN] 127.0.0.1: did not log in within --login-timeout");
     // Who keeps talking without logging in is not better off.
     let mut talker = Client::connect(server.address());
     talker.stream().set_nodelay(true).unwrap();
@@ -137,6 +139,8 @@ fn a_data_connection_that_nobody_opens_is_425() {
         assert_eq!(client.read_reply().code, 425, "{line}");
     }
     assert!(!tree.at("up").exists());
+    server.wait_for_log("[INFO] 127.0.0.1: a data connection was not opened in time");
+    assert_eq!(server.log().matches("was not opened").count(), 1, "once a session");
     // Where nobody answers (192.0.2.0/24 is nobody's) the client cannot even be named; this one does not accept.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -34,7 +34,11 @@ impl Client {
 
     /// Connects, and reads nothing.
     pub fn connect_silently(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
+        Client::over(TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts"))
+    }
+
+    /// A control connection that is up, of which nothing was read.
+    pub fn over(stream: TcpStream) -> Client {
         patient(&stream);
         stream.set_nodelay(true).unwrap();
         Client { stream, tls: None, data_tls: None, received: Vec::new(), telnet: Vec::new() }

@@ -22,6 +22,10 @@ impl Session {
             if let Some(why) = why {
                 log::warn!("{}: {why}", self.peer().ip());
             }
+            // Mostly a firewall is to blame.
+            if matches!(ended.report.outcome, Err(Failure::NoConnection(_))) {
+                self.told.inform(self.peer().ip(), "a data connection was not opened in time");
+            }
             self.finish(ended, context);
         }
         self.keeping.expire(context.now);
@@ -30,13 +34,29 @@ impl Session {
         }
         self.leave_if_banned(context);
         if self.idle_deadline(context).is_some_and(|deadline| deadline <= context.now) {
-            let text = if self.interpreter.is_logged_in() {
-                "Idle for too long; goodbye."
-            } else {
-                "Login took too long; goodbye."
-            };
-            self.interpreter.farewell(text);
+            self.end_silence();
         }
+    }
+
+    /// Who has been silent for too long is told so, and the log as well. That a login has to wait for others, and for
+    /// its hash, is not its client's fault.
+    fn end_silence(&mut self) {
+        let peer = self.peer().ip();
+        let text = match (self.interpreter.is_logged_in(), &self.away) {
+            (true, _) => {
+                log::info!("{peer}: was silent for the idle timeout");
+                "Idle for too long; goodbye."
+            }
+            (false, Away::Login(..)) => {
+                log::info!("{peer}: waited for its login until --login-timeout");
+                "Login took too long; goodbye."
+            }
+            (false, _) => {
+                log::warn!("{peer}: did not log in within --login-timeout");
+                "Login took too long; goodbye."
+            }
+        };
+        self.interpreter.farewell(text);
     }
 
     /// A server that stops lets transfers finish, and says goodbye to whoever has none.

@@ -352,7 +352,11 @@ impl Session {
                 self.discard(context);
                 return Next::Gone;
             }
-            return if until <= context.now { Next::Gone } else { Next::Wait(Some(until)) };
+            if until > context.now {
+                return Next::Wait(Some(until));
+            }
+            log::warn!("{}: did not read its replies", self.peer().ip());
+            return Next::Gone;
         }
         let quiet = self.interpreter.is_idle() && !self.data.is_busy() && self.all_sent();
         if self.input == Input::Ended && (quiet || self.data.is_awaited()) {
