@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Disks, Error, Patience, Placement, Root, Symlinks, Uploads, VirtualPath};
+use super::{Disks, Error, Patience, Placement, Root, Setting, Symlinks, Uploads, VirtualPath};
 
 /// What stands outside, and how long that is.
 const SECRET: &str = "what nobody may read";
@@ -133,8 +133,9 @@ fn no_way_of_looking_a_name_up_leads_out() {
     for world in worlds() {
         let before = world.outside();
         for symlinks in [Symlinks::Inside, Symlinks::None] {
-            for uploads in [Uploads::InPlace, Uploads::Atomic] {
-                let disks = Arc::new(Disks::probe(symlinks).unwrap().with_uploads(uploads));
+            for (uploads, setting) in [(Uploads::InPlace, Setting::ByName), (Uploads::Atomic, Setting::ByDescriptor)] {
+                let disks = Disks::probe(symlinks).unwrap().with_uploads(uploads).with_setting(setting);
+                let disks = Arc::new(disks);
                 // Opened where it may wait, so that the device is known on the loop as well.
                 let mut root = Root::open(&world.0.join("srv"), &disks, Patience::MayWait).unwrap();
                 // After who may wait has looked, the cache knows more.
