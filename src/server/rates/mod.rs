@@ -2,8 +2,8 @@
 //!
 //! A bucket is the clock of all that go through it: who may make a step puts the time that it takes at this rate on the
 //! clock, and the next one has to wait until then. Those who wait stand in a line; the first of it knows when he may
-//! go, and each who goes, or leaves, wakes the next. So each gets his share, and one whose client is gone holds up
-//! nobody.
+//! go, and each who goes, or leaves, wakes the next. So each gets his share, and a transfer that has ended holds up
+//! nobody; one whose client has closed both connections in silence ends at its next step.
 //! A step that moved less than it was granted, or more, is settled afterwards. Nothing here moves octets: a step is as
 //! large as the kernel can make it in one call, and it is `sendfile` as before.
 
