@@ -361,4 +361,21 @@ mod tests {
         assert!(helpers.lend(Key::NOBODY, Errand::Discard(Box::new(Return::Discarded))).is_ok());
         assert_eq!(helpers.shared.queue().len(), ERRANDS_WAITING_MAX + 1);
     }
+
+    #[test]
+    fn a_crowd_of_logins_takes_no_room_of_others() {
+        let reactor = Reactor::<()>::new().unwrap();
+        let mut helpers = Helpers::new(1, reactor.waker(0).unwrap());
+        let mut queue = helpers.shared.queue();
+        queue.helpers = 1;
+        let crowd = ["192.0.2.1", "192.0.2.2"].map(|address| Network::of(address.parse().unwrap()));
+        for number in 0..ERRANDS_WAITING_MAX {
+            queue.logins.push(crowd[number % 2], Key::NOBODY, Errand::Resolve("x".into())).unwrap();
+        }
+        drop(queue);
+        assert!(helpers.lend(Key::NOBODY, Errand::Resolve("a command".into())).is_ok());
+        // And it goes first.
+        let next = helpers.shared.queue().next(1);
+        assert!(matches!(next, Some((_, Errand::Resolve(host))) if host == "a command"));
+    }
 }
