@@ -46,9 +46,9 @@
 //!
 //! A command is a row and a function, next to each other, in the file of the section that defines it
 //! (`protocol/commands`). A bound is a constant in [`limits`]. An option is a field in `options/arguments`. Work that
-//! may wait is an `Errand`. What keeps clients within bounds is in `server/admission` before they are let in, and in
-//! `server/meter` and `server/rates` afterwards. What the process itself may do is said once, at the start
-//! (`server/privilege`), and done in [`confine`].
+//! may wait is an `Errand`. What keeps clients within bounds is in `server/admission` before they are let in, in
+//! `server/logins` while they wait for a hash, and in `server/meter` and `server/rates` afterwards. What the process
+//! itself may do is said once, at the start (`server/privilege`), and done in [`confine`].
 
 #![forbid(unsafe_code)]
 
