@@ -131,6 +131,13 @@ fn who_gives_up_leaves_the_rate_to_the_others() {
         }
         drop(data);
     }
+    // One who stays, and was the first of those who wait.
+    let mut stays = login(&server);
+    let data = stays.epsv();
+    stays.expect("RETR f", 150);
+    stays.expect("ABOR", 426);
+    assert_eq!(stays.read_reply().code, 226);
+    drop(data);
     // 300 steps of a fiftieth of a second were granted, and not made.
     let begin = Instant::now();
     assert_eq!(client.retrieve("small").0.len(), 100 * 1024);

@@ -43,8 +43,8 @@ enum Place {
     Through(usize),
 }
 
-/// One way of a session: through which buckets it goes, its own first. Who waits for the server's has been let through
-/// by his own and his user's, so that one who may not go yet for their sake is in nobody's way.
+/// One way of a session: through which buckets it goes, its own first. The server's is the last, so that the clock that
+/// all share is moved on by those alone who go now.
 #[derive(Debug)]
 struct Lane {
     buckets: Vec<Rc<Bucket>>,
@@ -351,7 +351,7 @@ mod tests {
 
     /// The user's rate is far below: his sessions are in nobody's way.
     #[test]
-    fn who_waits_for_his_own_rate_stands_in_no_other_line() {
+    fn who_waits_for_his_own_rate_holds_up_nobody_else() {
         let begin = Instant::now();
         let mut rates = rates("1M", "0", "0", begin);
         let mut all: Vec<_> = (0..20).map(|_| rates.allow(&account("slow", Some("1K")), begin).unwrap()).collect();
