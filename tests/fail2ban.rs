@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
-use support::{Client, PATIENCE, Server, Tree, accept, did_not_run};
+use support::{Client, PATIENCE, Server, Tree, accept, connect_from, did_not_run};
 
 fn filter() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/log/fail2ban/ferryd.conf")
@@ -62,16 +61,7 @@ fn found_in(log: &Path) -> Option<Vec<IpAddr>> {
     Some(text.lines().map(|line| line.parse().unwrap_or_else(|_| panic!("no address: {text}"))).collect())
 }
 
-/// A connection from another address of this machine.
-fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((IpAddr::from(source), 0)).into()).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.connect_timeout(&to.into(), PATIENCE).unwrap();
-    socket.into()
-}
-
-/// The same, and the first line that it is told.
+/// A connection from another address, and the first line that it is told.
 fn knock(source: [u8; 4], to: SocketAddr) -> (TcpStream, String) {
     let mut stream = connect_from(source, to);
     let (mut text, mut octet) = (String::new(), [0; 1]);

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use ferryd::limits::LOGIN_REFUSAL_STEP;
 
-use super::{connect_from, login, serve, wait_until};
-use crate::support::{Client, Server, Tree};
+use super::{login, serve, wait_until};
+use crate::support::{Client, Server, Tree, connect_from};
 
 /// All that a new connection from 127.0.0.1 is told; the greeting alone where it gets in.
 fn knock(server: &Server) -> String {

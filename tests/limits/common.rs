@@ -1,20 +1,8 @@
 //! What the tests of limits share, in the clear and under TLS.
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Instant;
 
-use socket2::{Domain, Socket, Type};
-
 use crate::support::{PATIENCE, Server};
-
-/// A connection from another address of this machine: all of 127.0.0.0/8 is its own.
-pub fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((IpAddr::from(source), 0)).into()).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.connect_timeout(&to.into(), PATIENCE).unwrap();
-    socket.into()
-}
 
 /// Octets of memory that the server uses now.
 pub fn resident(server: &Server) -> usize {

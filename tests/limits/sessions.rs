@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use ferryd::limits::ACCEPTS_PER_TURN;
 
-use super::{connect_from, login, serve, wait_until};
-use crate::support::{Client, Server, Tree};
+use super::{login, serve, wait_until};
+use crate::support::{Client, Server, Tree, connect_from};
 
 /// All that a new connection says until it ends.
 fn refusal(mut stream: TcpStream) -> String {

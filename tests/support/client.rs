@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{Data, PATIENCE, Reply, Tls, TlsStream, VERSIONS};
 
@@ -352,6 +352,15 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
     let (stream, _) = listener.accept().unwrap();
     patient(&stream);
     stream
+}
+
+/// A connection from another address of this machine: all of 127.0.0.0/8 is its own.
+pub fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((IpAddr::from(source), 0)).into()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect_timeout(&to.into(), PATIENCE).unwrap();
+    socket.into()
 }
 
 /// Closes with a reset instead of an end (SO_LINGER 0).

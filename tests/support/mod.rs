@@ -16,7 +16,7 @@ mod user;
 
 use std::time::Duration;
 
-pub use client::{Client, accept, read_all, reset};
+pub use client::{Client, accept, connect_from, read_all, reset};
 pub use data::Data;
 pub use reply::Reply;
 pub use server::{Server, of_the_tester};
